@@ -1,6 +1,6 @@
 //! The closed instruction set. What it cannot hold, the reader refuses.
 
-use super::{Block, Flavor, IntFn, MathFn, Type, Value};
+use super::{Block, Flavor, IntFn, MathFn, Value};
 use bitflags::bitflags;
 use smallvec::SmallVec;
 
