@@ -75,9 +75,15 @@ impl ElemType {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Passing {
     /// A device pointer (8 bytes), in the IR's address space of that number.
-    Pointer { space: u32 },
+    Pointer {
+        /// LLVM's number of the address space.
+        space: u32,
+    },
     /// A scalar of `bytes` bytes; `ty` when it is one of the case-file types.
-    Scalar { ty: Option<ElemType> },
+    Scalar {
+        /// Type; `None` for scalars that no case-file type names (i1, pointers to other spaces).
+        ty: Option<ElemType>,
+    },
     /// A struct of `bytes` bytes, copied into the parameter area.
     Struct,
 }
@@ -87,13 +93,24 @@ pub enum Passing {
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Purpose {
     /// Parameter `index` of the primal kernel.
-    Primal { index: u32, role: Role },
+    Primal {
+        /// Index of the primal parameter.
+        index: u32,
+        /// What the caller wants of it.
+        role: Role,
+    },
     /// Device pointer to the shadow of primal parameter `of`: for a buffer, memory of the same extent; for an active
     /// scalar, one element; for a struct, device memory of the struct's size and layout that holds shadow pointers
     /// where the struct holds pointers and one element where it holds floats.
-    Shadow { of: u32 },
+    Shadow {
+        /// Index of the primal parameter.
+        of: u32,
+    },
     /// Device pointer to the shadow of a module-level variable.
-    GlobalShadow { name: String },
+    GlobalShadow {
+        /// Name of the variable in the IR.
+        name: String,
+    },
     /// Device pointer to the tape.
     TapeBase,
     /// i64: capacity of the tape in bytes per thread.
@@ -131,11 +148,22 @@ pub struct ParamSpec {
 #[serde(tag = "assume", rename_all = "kebab-case")]
 pub enum Assumption {
     /// The buffers of these two parameters (indices into `params`) do not overlap.
-    Distinct { a: u32, b: u32 },
+    Distinct {
+        /// One of the two.
+        a: u32,
+        /// The other.
+        b: u32,
+    },
     /// The launch has one thread along each of these axes of the block and one block along them in the grid.
-    OneAlong { axes: Vec<u8> },
+    OneAlong {
+        /// Axes: 0, 1, 2 for x, y, z.
+        axes: Vec<u8>,
+    },
     /// The block has exactly this shape.
-    Block { dims: [u32; 3] },
+    Block {
+        /// Threads along x, y, z.
+        dims: [u32; 3],
+    },
 }
 
 /// How threads share the tape's memory.

@@ -66,9 +66,17 @@ pub enum Flavor {
     /// The device library's fast version: `__nv_fast_*`, `__ocml_native_*`.
     Fast,
     /// The hardware's approximation, `llvm.nvvm.*.approx[.ftz]`, `llvm.amdgcn.*`.
-    Approx { ftz: bool },
+    Approx {
+        /// Subnormal inputs and results become zero.
+        ftz: bool,
+    },
     /// A named rounding direction: `__nv_fadd_rn`, `llvm.nvvm.add.rn.f`.
-    Rounded { mode: Rounding, ftz: bool },
+    Rounded {
+        /// Direction.
+        mode: Rounding,
+        /// Subnormal inputs and results become zero.
+        ftz: bool,
+    },
 }
 
 impl MathFn {

@@ -1,27 +1,31 @@
 //! The closed instruction set. What it cannot hold, the reader refuses.
 
 use super::{Block, Flavor, IntFn, MathFn, Value};
-use bitflags::bitflags;
 use smallvec::SmallVec;
 
-bitflags! {
-    /// Fast-math flags, with LLVM's meaning.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-    #[allow(missing_docs)]
-    pub struct Fmf: u8 {
-        const NNAN = 1; const NINF = 2; const NSZ = 4; const ARCP = 8;
-        const CONTRACT = 16; const AFN = 32; const REASSOC = 64;
+#[allow(missing_docs)] // LLVM's names
+mod flags {
+    use bitflags::bitflags;
+    bitflags! {
+        /// Fast-math flags, with LLVM's meaning.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+        #[allow(missing_docs)]
+        pub struct Fmf: u8 {
+            const NNAN = 1; const NINF = 2; const NSZ = 4; const ARCP = 8;
+            const CONTRACT = 16; const AFN = 32; const REASSOC = 64;
+        }
     }
-}
 
-bitflags! {
-    /// Poison-generating integer and cast flags, with LLVM's meaning.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-    #[allow(missing_docs)]
-    pub struct IntFlags: u8 {
-        const NUW = 1; const NSW = 2; const EXACT = 4; const DISJOINT = 8; const NNEG = 16;
+    bitflags! {
+        /// Poison-generating integer and cast flags, with LLVM's meaning.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+        #[allow(missing_docs)]
+        pub struct IntFlags: u8 {
+            const NUW = 1; const NSW = 2; const EXACT = 4; const DISJOINT = 8; const NNEG = 16;
+        }
     }
 }
+pub use flags::{Fmf, IntFlags};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[allow(missing_docs)]
@@ -188,6 +192,7 @@ pub enum BarrierKind {
 /// Operations among the threads of a warp. Masks and results of ballots are i32 on NVPTX, i64 on wave64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[rustfmt::skip]
+#[allow(missing_docs)]
 pub enum WarpOp {
     /** (mask) -> none: bar.warp.sync */ Sync,
     /** (mask, value, lane, clamp): PTX shfl.sync; result of the value's type */ ShflIdx, ShflUp, ShflDown, ShflBfly,

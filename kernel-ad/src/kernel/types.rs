@@ -101,6 +101,7 @@ impl Lane {
 pub struct AggId(u32);
 entity_impl!(AggId, "agg");
 
+#[allow(missing_docs)] // the sentences name the fields
 /// A first-class aggregate. `size` and `offsets` follow the source module's data layout.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum AggTy {
