@@ -3,5 +3,8 @@
 //! The modules are the pipeline: read a kernel, gather facts, plan, build its gradient, emit it.
 
 pub mod cfg;
+pub mod compile;
 pub mod diag;
 pub mod kernel;
+pub mod llvm;
+pub mod read;
