@@ -1,7 +1,24 @@
-//! The contract between a generated gradient and whoever launches it.
+//! The contract between a generated gradient and whoever launches it: the [`Manifest`], the arguments of a launch and
+//! their checks, pairs of primal and shadow memory, and tapes.
+//!
+//! A leaf: it knows no compiler and no driver. Devices offer their memory through [`DeviceMemory`].
 
+pub mod account;
+pub mod arena;
+pub mod buffer;
+pub mod check;
 pub mod expr;
+pub mod file;
+pub mod launch;
 pub mod manifest;
+pub mod memory;
 
-pub use expr::Expr;
+pub use account::{Bytes, Ledger, Use};
+pub use arena::{TapeArena, TapeError, TapeSize, TAPE_ALIGN};
+pub use buffer::{ActiveScalar, Booked, Buffer, Heap, Pair, BUFFER_ALIGN};
+pub use check::{check_launch, LaunchError};
+pub use expr::{Expr, ExprError};
+pub use file::ManifestError;
+pub use launch::{Arg, Dim, Extent, Launch};
 pub use manifest::*;
+pub use memory::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, MemoryError};

@@ -73,6 +73,7 @@ impl ElemType {
 /// How a parameter is passed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[allow(missing_docs)]
 pub enum Passing {
     /// A device pointer (8 bytes), in the IR's address space of that number.
     Pointer {
@@ -91,6 +92,7 @@ pub enum Passing {
 /// What a parameter is for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
+#[allow(missing_docs)]
 pub enum Purpose {
     /// Parameter `index` of the primal kernel.
     Primal {
@@ -146,6 +148,7 @@ pub struct ParamSpec {
 /// Something that the plan relied on; the launcher checks it at every launch and refuses otherwise.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "assume", rename_all = "kebab-case")]
+#[allow(missing_docs)]
 pub enum Assumption {
     /// The buffers of these two parameters (indices into `params`) do not overlap.
     Distinct {
