@@ -2,6 +2,7 @@
 //!
 //! The modules are the pipeline: read a kernel, gather facts, plan, build its gradient, emit it.
 
+pub mod case;
 pub mod cfg;
 pub mod compile;
 pub mod diag;
