@@ -1,0 +1,44 @@
+//! Builds gradient kernels. Decides nothing: facts and plan did.
+//!
+//! A [`Gradient`] is a [`Kernel`] again, together with what a launcher must know. New parameters stand behind the primal
+//! ones: shadows in the order of their primal parameters, shadows of module-level variables, then the tape's three.
+
+mod params;
+mod roles;
+pub mod shadow;
+
+pub use params::{primal_specs, ShadowParams};
+pub use roles::{FieldRole, RoleSpec, Roles};
+
+use crate::kernel::Kernel;
+use shadow_mem::{Assumption, Expr, Mode, ParamSpec, Stats};
+
+/// A generated kernel that computes a derivative of another.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Name of the primal kernel.
+    pub primal: String,
+    /// What it computes.
+    pub mode: Mode,
+    /// One entry for each parameter of `kernel`, in order.
+    pub params: Vec<ParamSpec>,
+    /// The tape in global memory, if the kernel has one (then `kernel.tape` is set too).
+    pub tape: Option<TapeNeed>,
+    /// The kernel that counts tape bytes, when there is no formula for them.
+    pub counter: Option<Box<Gradient>>,
+    /// What the plan relied on; the launcher checks it.
+    pub assumptions: Vec<Assumption>,
+    /// Figures for people.
+    pub stats: Stats,
+}
+
+/// How much tape a gradient kernel needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TapeNeed {
+    /// Bytes per thread as a formula over the launch; `None` when only the counting kernel can tell.
+    pub bytes_per_thread: Option<Expr>,
+    /// Alignment of a thread's part, in bytes.
+    pub align: u32,
+}
