@@ -6,6 +6,8 @@ pub mod case;
 pub mod cfg;
 pub mod compile;
 pub mod diag;
+pub mod facts;
+pub mod grad;
 pub mod kernel;
 pub mod llvm;
 pub mod read;
