@@ -12,13 +12,15 @@ pub mod file;
 pub mod launch;
 pub mod manifest;
 pub mod memory;
+pub mod run;
 
 pub use account::{Bytes, Ledger, Use};
 pub use arena::{TapeArena, TapeError, TapeSize, TAPE_ALIGN};
 pub use buffer::{ActiveScalar, Booked, Buffer, Heap, Pair, BUFFER_ALIGN};
-pub use check::{check_launch, LaunchError};
+pub use check::{check_launch, Bindings, BoundArg, LaunchError, LaunchProblem};
 pub use expr::{Expr, ExprError};
 pub use file::ManifestError;
 pub use launch::{Arg, Dim, Extent, Launch};
 pub use manifest::*;
 pub use memory::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, MemoryError};
+pub use run::{launch, Execute, RunError, RunReport};

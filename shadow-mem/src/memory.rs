@@ -74,6 +74,18 @@ pub trait DeviceBlock {
     /// Copies bytes from another block of the same device; the two do not overlap.
     fn copy_from(&self, offset: u64, src: &Self, src_offset: u64, bytes: u64) -> Result<(), MemoryError>;
 
+    /// Fills the first `src.bytes` bytes from any memory of the same device.
+    ///
+    /// # Safety
+    /// `src` is live memory of the device, outside of this block.
+    unsafe fn save(&self, src: Extent) -> Result<(), MemoryError>;
+
+    /// Copies the first `dst.bytes` bytes to any memory of the same device.
+    ///
+    /// # Safety
+    /// `dst` is live memory of the device, outside of this block.
+    unsafe fn restore(&self, dst: Extent) -> Result<(), MemoryError>;
+
     /// The whole block.
     fn extent(&self) -> Extent {
         Extent { address: self.address(), bytes: self.bytes() }
@@ -155,6 +167,20 @@ impl DeviceBlock for HostBlock {
         let (to, from) = (self.part(offset, bytes)?, src.part(src_offset, bytes)?);
         // SAFETY: both have that many bytes; `copy` allows overlap.
         unsafe { to.copy_from(from, bytes as usize) };
+        Ok(())
+    }
+
+    unsafe fn save(&self, src: Extent) -> Result<(), MemoryError> {
+        let to = self.part(0, src.bytes)?;
+        // SAFETY: the caller vouches for the source; the block is large enough and apart from it.
+        unsafe { to.copy_from_nonoverlapping(src.address as *const u8, src.bytes as usize) };
+        Ok(())
+    }
+
+    unsafe fn restore(&self, dst: Extent) -> Result<(), MemoryError> {
+        let from = self.part(0, dst.bytes)?;
+        // SAFETY: the caller vouches for the destination; the block is large enough and apart from it.
+        unsafe { from.copy_to_nonoverlapping(dst.address as *mut u8, dst.bytes as usize) };
         Ok(())
     }
 }

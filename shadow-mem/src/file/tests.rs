@@ -73,7 +73,8 @@ fn files_keep_everything() {
 #[test]
 fn contradictions_are_refused() {
     assert_eq!(reason(|_| ()), "accepted");
-    let cases: [(&str, fn(&mut Manifest)); 13] = [
+    type Change = fn(&mut Manifest);
+    let cases: [(&str, Change); 13] = [
         ("has version 2", |m| m.version = 2),
         ("no symbol", |m| m.symbol.clear()),
         ("a warp of 48", |m| m.warp_size = 48),
