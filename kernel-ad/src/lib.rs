@@ -10,4 +10,5 @@ pub mod facts;
 pub mod grad;
 pub mod kernel;
 pub mod llvm;
+pub mod mathlib;
 pub mod read;
