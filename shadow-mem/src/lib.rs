@@ -12,6 +12,7 @@ pub mod file;
 pub mod launch;
 pub mod manifest;
 pub mod memory;
+pub mod record;
 pub mod run;
 
 pub use account::{Bytes, Ledger, Use};
@@ -23,4 +24,5 @@ pub use file::ManifestError;
 pub use launch::{Arg, Dim, Extent, Launch};
 pub use manifest::*;
 pub use memory::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, MemoryError};
+pub use record::{Record, RecordImage};
 pub use run::{launch, Execute, RunError, RunReport};
