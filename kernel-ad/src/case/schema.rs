@@ -165,7 +165,8 @@ fn arg(
         None => inherited.filter(|&role| fits(role)).unwrap_or(Role::Const),
     };
     let seed = index as u64 + 1;
-    match (a.len, a.value) {
+    let len = a.len.or_else(|| a.init.as_ref()?.own_len().filter(|_| a.value.is_none()));
+    match (len, a.value) {
         (Some(_), Some(_)) => Err("len makes it a buffer, value a scalar: give one of them".into()),
         (None, None) => Err("give len (a buffer), value (a scalar) or fields (a struct)".into()),
         (Some(len), None) => {

@@ -3,6 +3,7 @@
 //! Families: `KAD00xx` input, `KAD01xx` not supported, `KAD02xx` limits, `KAD03xx` tools and devices, `KAD09xx` our own bugs.
 
 mod code;
+pub mod render;
 
 pub use code::{Code, Family};
 
