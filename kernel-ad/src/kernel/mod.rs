@@ -10,15 +10,26 @@
 
 mod build;
 mod ids;
+mod infer;
 mod math;
+mod names;
 mod op;
+mod parse;
+mod print;
+mod print_op;
 mod types;
+mod verify;
 
 pub use build::{Cursor, KernelBuilder};
 pub use ids::{Block, Global, Inst, Loc, Value};
 pub use math::{Flavor, IntFn, MathFn, Rounding};
+pub use names::Named;
 pub use op::*;
+pub use parse::parse;
+pub use print::{print, print_inst, print_type, Printer};
 pub use types::{AddrSpace, AggId, AggTy, FloatTy, Lane, Type};
+
+pub use verify::verify;
 
 use cranelift_entity::PrimaryMap;
 use std::collections::HashMap;
@@ -49,6 +60,31 @@ pub struct Source {
     pub warp_size: u32,
     /// File the module was read from, for messages.
     pub file: String,
+}
+
+impl Source {
+    /// What LLVM 19 says of that architecture; no processor named.
+    pub fn of_arch(arch: Arch) -> Source {
+        let (triple, data_layout, warp_size) = match arch {
+            Arch::Nvptx => ("nvptx64-nvidia-cuda", "e-i64:64-i128:128-v16:16-v32:32-n16:32:64", 32),
+            Arch::Amdgpu => (
+                "amdgcn-amd-amdhsa",
+                "e-p:64:64-p1:64:64-p2:32:32-p3:32:32-p4:64:64-p5:32:32-p6:32:32-p7:160:256:256:32-p8:128:128\
+                 -p9:192:256:256:32-i64:64-v16:16-v24:32-v32:32-v48:64-v96:128-v192:256-v256:256-v512:512\
+                 -v1024:1024-v2048:2048-n32:64-S32-A5-G1-ni:7:8:9",
+                64,
+            ),
+        };
+        Source {
+            arch,
+            triple: triple.into(),
+            data_layout: data_layout.into(),
+            cpu: None,
+            features: None,
+            warp_size,
+            file: String::new(),
+        }
+    }
 }
 
 /// A parameter of the kernel. Parameter `i` has value [`Kernel::param_value`]`(i)`.
