@@ -7,6 +7,7 @@ pub mod cfg;
 pub mod cli;
 pub mod compile;
 pub mod diag;
+pub mod emit;
 pub mod facts;
 pub mod grad;
 pub mod kernel;
