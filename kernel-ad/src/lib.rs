@@ -14,3 +14,4 @@ pub mod kernel;
 pub mod llvm;
 pub mod mathlib;
 pub mod read;
+pub mod rules;

@@ -1,0 +1,5 @@
+//! The rules against central differences, each direction against the other, and the list of needs against what is asked.
+
+mod functions;
+mod linear;
+pub(crate) mod micro;
