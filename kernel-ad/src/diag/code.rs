@@ -18,13 +18,17 @@ pub enum Family {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal),* $(,)?) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal),* $(,)?) => {
         /// A code of an error. The list is in `docs/errors.md`.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum Code { $($(#[$doc])* $name),* }
+        pub enum Code { $($(#[doc = $doc])+ $name),* }
         impl Code {
             /// The number behind `KAD`.
             pub fn number(self) -> u32 { match self { $(Code::$name => $number),* } }
+            /// One sentence about it, as the documentation has it.
+            pub fn summary(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc),+).trim_ascii()),* }
+            }
             /// All codes.
             pub const ALL: &'static [Code] = &[$(Code::$name),*];
         }
