@@ -9,6 +9,7 @@ pub mod buffer;
 pub mod check;
 pub mod expr;
 pub mod file;
+pub mod host;
 pub mod launch;
 pub mod manifest;
 pub mod memory;

@@ -1,0 +1,98 @@
+//! Private copies of shadow buffers: every worker adds into its own, without atomics, and the copies are summed.
+
+use super::module::Code;
+use super::worker::Worker;
+use half::{bf16, f16};
+use rayon::prelude::*;
+use shadow_mem::{Arg, DeviceBlock, DeviceMemory, ElemType, Extent, HostBlock, HostMemory, Launch};
+
+/// How the parameters that a kernel only adds into are given to the workers.
+pub(super) struct Private {
+    buffers: Vec<Copies>,
+}
+
+struct Copies {
+    param: usize,
+    elem: ElemType,
+    target: Extent,
+    /// For worker 1 and up; worker 0 adds into the buffer itself.
+    copies: Vec<HostBlock>,
+}
+
+impl Private {
+    /// Copies for every worker but the first, or `None` when atomics are the better choice: no variant without them,
+    /// no memory within the budget, or much more shadow than threads.
+    pub fn plan(code: &Code, args: &[Arg], launch: &Launch, workers: u32, budget: u64) -> Option<Private> {
+        code.private.as_ref()?;
+        let mut buffers = Vec::new();
+        let mut total = 0u128;
+        for (param, (p, a)) in code.manifest.params.iter().zip(args).enumerate() {
+            let (Some(elem), Arg::Pointer(target)) = (p.accumulate_only, a) else { continue };
+            total += u128::from(target.bytes.next_multiple_of(64)) * u128::from(workers - 1);
+            buffers.push(Copies { param, elem, target: *target, copies: Vec::new() });
+        }
+        let threads = u128::from(launch.threads().unwrap_or(u64::MAX));
+        if total > u128::from(budget) || total > threads.saturating_mul(4096) {
+            return None;
+        }
+        for b in &mut buffers {
+            for _ in 1..workers {
+                b.copies.push(HostMemory.allocate(b.target.bytes, 64).ok()?);
+            }
+        }
+        Some(Private { buffers })
+    }
+
+    /// Bytes of all copies.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().flat_map(|b| &b.copies).map(|c| c.bytes()).sum()
+    }
+
+    /// Points a worker's parameters to its copies.
+    pub fn redirect(&self, code: &Code, worker: &mut Worker) {
+        let id = worker.ctx.worker_id as usize;
+        for b in &self.buffers {
+            if let Some(copy) = id.checked_sub(1).and_then(|i| b.copies.get(i)) {
+                worker.set_param(code.kernel.param_offsets[b.param], &copy.address().to_le_bytes());
+            }
+        }
+    }
+
+    /// Adds the copies to the buffers.
+    pub fn sum(&self) {
+        for b in &self.buffers {
+            match b.elem {
+                ElemType::F16 => b.sum_as::<f16>(|a, x| f16::from_f32(a.to_f32() + x.to_f32())),
+                ElemType::Bf16 => b.sum_as::<bf16>(|a, x| bf16::from_f32(a.to_f32() + x.to_f32())),
+                ElemType::F32 => b.sum_as::<f32>(|a, x| a + x),
+                ElemType::F64 => b.sum_as::<f64>(|a, x| a + x),
+                ElemType::I8 => b.sum_as::<i8>(i8::wrapping_add),
+                ElemType::I16 => b.sum_as::<i16>(i16::wrapping_add),
+                ElemType::I32 => b.sum_as::<i32>(i32::wrapping_add),
+                ElemType::I64 => b.sum_as::<i64>(i64::wrapping_add),
+            }
+        }
+    }
+}
+
+impl Copies {
+    fn sum_as<T: Copy + Send + Sync>(&self, add: fn(T, T) -> T) {
+        let len = self.target.bytes as usize / size_of::<T>();
+        // SAFETY: the launch is over, so nothing else touches the buffer or the copies; the launcher checked that the
+        // buffer is aligned to its elements and apart from every other.
+        let (into, from) = unsafe {
+            let into = std::slice::from_raw_parts_mut(self.target.address as *mut T, len);
+            let from: Vec<&[T]> =
+                self.copies.iter().map(|c| std::slice::from_raw_parts(c.address() as *const T, len)).collect();
+            (into, from)
+        };
+        const CHUNK: usize = 1 << 14;
+        into.par_chunks_mut(CHUNK).enumerate().for_each(|(i, part)| {
+            for copy in &from {
+                for (a, x) in part.iter_mut().zip(&copy[i * CHUNK..]) {
+                    *a = add(*a, *x);
+                }
+            }
+        });
+    }
+}
