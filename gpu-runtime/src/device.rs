@@ -2,7 +2,7 @@
 
 use crate::cpu::{CpuDevice, CpuFunction, CpuModule, CpuOptions};
 use crate::{Error, Result};
-use shadow_mem::{Arg, DeviceBlock, DeviceMemory, Launch, Manifest, MemoryError};
+use shadow_mem::{Arg, DeviceBlock, DeviceMemory, Execute, Extent, Launch, Manifest, MemoryError};
 use std::time::Duration;
 
 /// Kinds of device.
@@ -150,6 +150,20 @@ impl DeviceBlock for Block {
             (Block::Cpu(a), Block::Cpu(b)) => a.copy_from(offset, b, src_offset, bytes),
         }
     }
+
+    unsafe fn save(&self, src: Extent) -> std::result::Result<(), MemoryError> {
+        match self {
+            // SAFETY: as promised by the caller.
+            Block::Cpu(b) => unsafe { b.save(src) },
+        }
+    }
+
+    unsafe fn restore(&self, dst: Extent) -> std::result::Result<(), MemoryError> {
+        match self {
+            // SAFETY: as promised by the caller.
+            Block::Cpu(b) => unsafe { b.restore(dst) },
+        }
+    }
 }
 
 /// A loaded artifact.
@@ -173,6 +187,21 @@ impl Module {
         match self {
             Module::Cpu(m) => Ok(Block::Cpu(m.global(name)?)),
         }
+    }
+}
+
+impl Execute for Module {
+    type Memory = Device;
+    type Error = Error;
+
+    unsafe fn execute(&self, kernel: &Manifest, launch: &Launch, args: &[Arg]) -> Result<Duration> {
+        // SAFETY: as promised by the caller.
+        unsafe { self.function(&kernel.symbol)?.launch(launch, args) }.map(|r| r.time)
+    }
+
+    fn tape_parts(&self, kernel: &Manifest, launch: &Launch) -> u64 {
+        // A kernel that is not there is reported when it is launched.
+        self.function(&kernel.symbol).map_or(1, |f| f.tape_parts(launch))
     }
 }
 

@@ -226,7 +226,12 @@ fn describe(code: &Code, launch: &Launch, block: u64, fault: Fault) -> Error {
             kernel,
             block,
             thread: split(t.thread.into(), launch.block),
-            place: code.kernel.sites.get(t.site as usize).cloned().unwrap_or_else(|| "an unknown place".into()),
+            place: code
+                .kernel
+                .sites
+                .get(t.site as usize)
+                .cloned()
+                .unwrap_or_else(|| "an unknown place".into()),
             message: t.message,
         },
         Fault::Stuck { thread, cut, reason } => Error::DivergentBarrier {

@@ -1,7 +1,7 @@
 //! The built-in CPU device: runs host artifacts, as [`shadow_mem::host`] describes them.
 //!
 //! Blocks are spread over workers; within a block the scheduler runs regions for all threads at once as long as they agree, and for
-//! ranges of threads when they do not ([`block`](self)). Barriers and warp operations are carried out between regions.
+//! ranges of threads when they do not. Barriers and warp operations are carried out between regions.
 
 mod barrier;
 mod block;
@@ -20,7 +20,7 @@ pub use module::{CpuFunction, CpuModule};
 
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::Result;
-use shadow_mem::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, Manifest, MemoryError};
+use shadow_mem::{DeviceBlock, DeviceMemory, Extent, HostBlock, HostMemory, Manifest, MemoryError};
 use std::sync::{Arc, Mutex};
 
 /// Threads per block at most, as on GPUs.
@@ -82,7 +82,10 @@ impl CpuDevice {
         };
         // One worker needs no pool: blocks run on the caller's thread. Without threads to be had, one worker must do.
         let pool = (wanted > 1).then(|| {
-            rayon::ThreadPoolBuilder::new().num_threads(wanted).thread_name(|i| format!("kernel-ad cpu {i}")).build()
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(wanted)
+                .thread_name(|i| format!("kernel-ad cpu {i}"))
+                .build()
         });
         let pool = pool.and_then(|built| {
             built.map_err(|e| tracing::warn!("the CPU device runs on one thread: {e}")).ok()
@@ -186,6 +189,20 @@ impl DeviceBlock for CpuBlock {
         let (to, from) = (self.part(offset, bytes)?, src.part(src_offset, bytes)?);
         // SAFETY: both have that many bytes; `copy` allows overlap.
         unsafe { to.copy_from(from, bytes as usize) };
+        Ok(())
+    }
+
+    unsafe fn save(&self, src: Extent) -> std::result::Result<(), MemoryError> {
+        let to = self.part(0, src.bytes)?;
+        // SAFETY: the caller vouches for the source; the block is large enough and apart from it.
+        unsafe { to.copy_from_nonoverlapping(src.address as *const u8, src.bytes as usize) };
+        Ok(())
+    }
+
+    unsafe fn restore(&self, dst: Extent) -> std::result::Result<(), MemoryError> {
+        let from = self.part(0, dst.bytes)?;
+        // SAFETY: the caller vouches for the destination; the block is large enough and apart from it.
+        unsafe { from.copy_to_nonoverlapping(dst.address as *mut u8, dst.bytes as usize) };
         Ok(())
     }
 }

@@ -6,15 +6,17 @@ use crate::{Error, Result};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use shadow_mem::host::{HostKernel, HostModule, RegionFn, HOST_ABI_VERSION, IMPORTS_SYMBOL, TABLE_SYMBOL};
 use shadow_mem::{Arg, Launch, Manifest};
+use std::collections::HashMap;
 use std::ffi::{c_char, c_void, CStr};
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A host artifact in memory.
 #[derive(Clone, Debug)]
 pub struct CpuModule {
     device: Arc<Inner>,
     object: Arc<Object>,
+    functions: Arc<Mutex<HashMap<String, Arc<Code>>>>,
 }
 
 /// The shared object. Kept while anything of it is in use.
@@ -70,7 +72,8 @@ impl CpuModule {
         if !artifact.starts_with(b"\x7fELF") {
             return Err(bad("it is not an ELF shared object; compile for target `host`"));
         }
-        let io = |e: std::io::Error| Error::Driver { call: "writing the object".into(), reason: e.to_string() };
+        let io =
+            |e: std::io::Error| Error::Driver { call: "writing the object".into(), reason: e.to_string() };
         // A file of its own for every load: loading the same file twice would share its variables.
         let mut file = tempfile::Builder::new().prefix("kernel-ad-").suffix(".so").tempfile().map_err(io)?;
         file.write_all(artifact).and_then(|()| file.flush()).map_err(io)?;
@@ -80,11 +83,24 @@ impl CpuModule {
         let table = read_table(&library)?;
         fill_imports(&library, &table)?;
         let object = Object { library, table, manifests: manifests.to_vec() };
-        Ok(CpuModule { device, object: Arc::new(object) })
+        Ok(CpuModule { device, object: Arc::new(object), functions: Arc::default() })
     }
 
     /// The kernel with that symbol.
     pub fn function(&self, symbol: &str) -> Result<CpuFunction> {
+        let mut known = self.functions.lock().unwrap_or_else(|p| p.into_inner());
+        let code = match known.get(symbol) {
+            Some(code) => code.clone(),
+            None => {
+                let code = Arc::new(self.find(symbol)?);
+                known.insert(symbol.into(), code.clone());
+                code
+            }
+        };
+        Ok(CpuFunction { device: self.device.clone(), code })
+    }
+
+    fn find(&self, symbol: &str) -> Result<Code> {
         let o = &self.object;
         let none = || Error::NoSuchKernel {
             wanted: symbol.into(),
@@ -109,8 +125,7 @@ impl CpuModule {
             ),
             false => None,
         };
-        let code = Code { manifest, kernel, regions, private, _object: o.clone() };
-        Ok(CpuFunction { device: self.device.clone(), code: Arc::new(code) })
+        Ok(Code { manifest, kernel, regions, private, _object: o.clone() })
     }
 
     /// The memory of a variable that the host may reach.
@@ -133,7 +148,10 @@ fn read_table(library: &Library) -> Result<HostModule> {
     let value: serde_json::Value =
         serde_json::from_slice(text.to_bytes()).map_err(|e| bad(format!("its table is malformed: {e}")))?;
     if value["abi"] != HOST_ABI_VERSION {
-        return Err(bad(format!("its contract has version {}, this program has {HOST_ABI_VERSION}", value["abi"])));
+        return Err(bad(format!(
+            "its contract has version {}, this program has {HOST_ABI_VERSION}",
+            value["abi"]
+        )));
     }
     serde_json::from_value(value).map_err(|e| bad(format!("its table is malformed: {e}")))
 }
@@ -143,11 +161,13 @@ fn fill_imports(library: &Library, table: &HostModule) -> Result<()> {
         return Ok(());
     }
     // SAFETY: only the address is taken.
-    let at = unsafe { library.get::<*mut c_void>(IMPORTS_SYMBOL.as_bytes()) }.map_err(|e| bad(e.to_string()))?;
+    let at =
+        unsafe { library.get::<*mut c_void>(IMPORTS_SYMBOL.as_bytes()) }.map_err(|e| bad(e.to_string()))?;
     let slots = at.as_raw_ptr() as *mut *const c_void;
     for (i, name) in table.imports.iter().enumerate() {
-        let f = support::import(name)
-            .ok_or_else(|| bad(format!("it needs the function `{name}`, which the CPU device does not have")))?;
+        let f = support::import(name).ok_or_else(|| {
+            bad(format!("it needs the function `{name}`, which the CPU device does not have"))
+        })?;
         // SAFETY: the object reserves one pointer for each name.
         unsafe { slots.add(i).write(f) };
     }

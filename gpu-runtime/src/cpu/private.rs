@@ -19,6 +19,9 @@ struct Copies {
     copies: Vec<HostBlock>,
 }
 
+// SAFETY: workers ask only for the addresses of the copies; each writes into its own.
+unsafe impl Sync for Private {}
+
 impl Private {
     /// Copies for every worker but the first, or `None` when atomics are the better choice: no variant without them,
     /// no memory within the budget, or much more shadow than threads.
@@ -61,7 +64,8 @@ impl Private {
     /// Adds the copies to the buffers.
     pub fn sum(&self) {
         for b in &self.buffers {
-            match b.elem {
+            let (elem, b) = (b.elem, b.parts());
+            match elem {
                 ElemType::F16 => b.sum_as::<f16>(|a, x| f16::from_f32(a.to_f32() + x.to_f32())),
                 ElemType::Bf16 => b.sum_as::<bf16>(|a, x| bf16::from_f32(a.to_f32() + x.to_f32())),
                 ElemType::F32 => b.sum_as::<f32>(|a, x| a + x),
@@ -76,14 +80,29 @@ impl Private {
 }
 
 impl Copies {
+    fn parts(&self) -> Parts {
+        Parts { target: self.target, copies: self.copies.iter().map(|c| c.address()).collect() }
+    }
+}
+
+/// Addresses of a buffer and of its copies.
+struct Parts {
+    target: Extent,
+    copies: Vec<u64>,
+}
+
+impl Parts {
     fn sum_as<T: Copy + Send + Sync>(&self, add: fn(T, T) -> T) {
         let len = self.target.bytes as usize / size_of::<T>();
+        if len == 0 || self.copies.is_empty() {
+            return;
+        }
         // SAFETY: the launch is over, so nothing else touches the buffer or the copies; the launcher checked that the
         // buffer is aligned to its elements and apart from every other.
         let (into, from) = unsafe {
             let into = std::slice::from_raw_parts_mut(self.target.address as *mut T, len);
             let from: Vec<&[T]> =
-                self.copies.iter().map(|c| std::slice::from_raw_parts(c.address() as *const T, len)).collect();
+                self.copies.iter().map(|&c| std::slice::from_raw_parts(c as *const T, len)).collect();
             (into, from)
         };
         const CHUNK: usize = 1 << 14;

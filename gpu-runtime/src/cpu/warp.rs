@@ -39,7 +39,9 @@ impl Slots {
     pub fn put(&self, r: &CutResult, thread: usize, value: u64) {
         let n = (r.value as usize).min(8);
         // SAFETY: the slot has `size >= value` bytes for every thread.
-        unsafe { self.at(r.offset, r.size, thread).copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), n) };
+        unsafe {
+            self.at(r.offset, r.size, thread).copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), n)
+        };
     }
 
     fn put_flag(&self, r: &CutResult, thread: usize, flag: bool) {

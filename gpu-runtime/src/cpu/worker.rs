@@ -30,7 +30,7 @@ pub(super) struct Worker {
     pub data: Box<WorkerData>,
     pub next: Vec<u32>,
     params: Vec<u64>,
-    shared: HostBlock,
+    _shared: HostBlock,
     _slots: HostBlock,
     _locals: HostBlock,
 }
@@ -74,7 +74,7 @@ impl Worker {
             worker_id: id,
             workers,
         };
-        Ok(Worker { ctx, data, next, params: area, shared, _slots: slots, _locals: locals })
+        Ok(Worker { ctx, data, next, params: area, _shared: shared, _slots: slots, _locals: locals })
     }
 
     /// Replaces the parameter area.
@@ -92,11 +92,5 @@ impl Worker {
         self.data.output.clear();
         self.ctx.worker = (&mut *self.data as *mut WorkerData).cast();
         self.ctx.next = self.next.as_mut_ptr();
-    }
-
-    /// Bytes of the worker's shared memory.
-    #[allow(dead_code)]
-    pub fn shared_bytes(&self) -> u64 {
-        self.shared.bytes()
     }
 }
