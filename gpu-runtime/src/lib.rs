@@ -2,7 +2,8 @@
 //!
 //! An artifact and its [`Manifest`](shadow_mem::Manifest) are all that a device needs: no compiler is linked here. [`Device`] opens
 //! a device, gives out memory ([`shadow_mem::DeviceMemory`]) and loads artifacts; a [`Module`] holds kernels; a [`Function`] checks
-//! its arguments against the manifest and launches.
+//! its arguments against the manifest and launches. A [`Program`] in a [`Context`] does all that belongs to a launch of a gradient:
+//! the tape's size and memory, the counting kernel, the status word.
 //!
 //! ```
 //! use gpu_runtime::Device;
@@ -15,6 +16,8 @@
 pub mod cpu;
 mod device;
 mod error;
+mod program;
 
 pub use device::{Block, Device, DeviceInfo, DeviceKind, Function, LaunchReport, Module};
 pub use error::{Error, Result};
+pub use program::{Context, Program};

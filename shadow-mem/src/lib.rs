@@ -26,4 +26,4 @@ pub use launch::{Arg, Dim, Extent, Launch};
 pub use manifest::*;
 pub use memory::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, MemoryError};
 pub use record::{Record, RecordImage};
-pub use run::{launch, Execute, RunError, RunReport};
+pub use run::{Execute, RunError, RunReport};

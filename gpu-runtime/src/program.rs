@@ -1,0 +1,142 @@
+//! Launches of generated kernels with all that belongs to them: memory with its account, tapes that are kept between
+//! launches, the counting kernel, the status word. A program that ships artifacts needs no more than this module.
+
+use crate::{Block, Device, Error, Module, Result};
+use shadow_mem::{
+    run, Arg, Bindings, Bytes, DeviceBlock, Execute, Extent, Heap, Launch, Manifest, RunError, RunReport,
+    TapeArena,
+};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// A device with the account of its memory, and the tapes that its launches share one after the other.
+#[derive(Clone, Debug)]
+pub struct Context {
+    device: Device,
+    heap: Heap<Device>,
+    arena: Arc<Mutex<TapeArena<Block>>>,
+    tape_budget: Option<u64>,
+}
+
+impl Context {
+    /// A context of its own on a device.
+    pub fn new(device: Device) -> Context {
+        let heap = Heap::new(device.clone());
+        Context { device, heap, arena: Arc::default(), tape_budget: None }
+    }
+
+    /// The same context, refusing launches whose tape takes more than that many bytes.
+    pub fn with_tape_budget(self, bytes: u64) -> Context {
+        Context { tape_budget: Some(bytes), ..self }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Where buffers, pairs and records come from.
+    pub fn heap(&self) -> &Heap<Device> {
+        &self.heap
+    }
+
+    /// Bytes held on the device through this context, and the peak.
+    pub fn bytes(&self) -> Bytes {
+        self.heap.ledger.bytes()
+    }
+
+    /// Gives the memory of tapes back; the next launch takes what it needs anew.
+    pub fn release_tapes(&self) {
+        self.arena().release();
+    }
+
+    /// Loads the artifact of one kernel, which holds its counting kernel too if there is one.
+    pub fn load(&self, artifact: &[u8], manifest: &Manifest) -> Result<Program> {
+        manifest.validate()?;
+        let mut all = vec![manifest.clone()];
+        all.extend(manifest.tape.iter().filter_map(|t| t.counter.as_deref()).cloned());
+        let module = self.device.load(artifact, &all)?;
+        Ok(Program { context: self.clone(), module, manifest: Arc::new(manifest.clone()) })
+    }
+
+    fn arena(&self) -> MutexGuard<'_, TapeArena<Block>> {
+        self.arena.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A generated kernel, loaded.
+#[derive(Clone, Debug)]
+pub struct Program {
+    context: Context,
+    module: Module,
+    manifest: Arc<Manifest>,
+}
+
+impl Program {
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The context that it was loaded in.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The memory of a module-level variable, to read and to set. Each loaded program has its own.
+    pub fn global(&self, name: &str) -> Result<Block> {
+        self.module.global(name)
+    }
+
+    /// Replaces the contents of a module-level variable; as many bytes as it has.
+    pub fn set_global(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let block = self.global(name)?;
+        if block.bytes() != bytes.len() as u64 {
+            let (want, got) = (block.bytes() as usize, bytes.len());
+            return Err(shadow_mem::MemoryError::Length { want, got }.into());
+        }
+        Ok(block.write(0, bytes)?)
+    }
+
+    /// Launches and waits. `bindings` are the primal arguments, in the primal's order, with their shadows, and the shadows of
+    /// module-level variables; tape and status word are provided here. Launches of one context that need a tape wait for each other.
+    ///
+    /// # Safety
+    /// 1. Every extent in `bindings` is live memory of this device. 2. The kernel stays inside them for this launch, as
+    ///    it must on any device. 3. Nobody else uses that memory until the call returns.
+    pub unsafe fn launch(
+        &self,
+        shape: &Launch,
+        bindings: &Bindings,
+    ) -> std::result::Result<RunReport, RunError<Error>> {
+        let Context { heap, tape_budget, .. } = &self.context;
+        let mut none = TapeArena::new();
+        let mut shared = self.manifest.tape.as_ref().map(|_| self.context.arena());
+        let arena = shared.as_deref_mut().unwrap_or(&mut none);
+        // SAFETY: as promised by the caller.
+        unsafe { run::launch(&self.module, heap, arena, &self.manifest, shape, bindings, *tape_budget) }
+    }
+}
+
+impl Execute for Module {
+    type Memory = Device;
+    type Error = Error;
+
+    unsafe fn execute(&self, kernel: &Manifest, launch: &Launch, args: &[Arg]) -> Result<Duration> {
+        // SAFETY: as promised by the caller.
+        let report = unsafe { self.function(&kernel.symbol)?.launch(launch, args)? };
+        Ok(report.time)
+    }
+
+    fn tape_parts(&self, kernel: &Manifest, launch: &Launch) -> u64 {
+        // A kernel that is not there is an error of the launch that follows.
+        self.function(&kernel.symbol).map_or(0, |f| f.tape_parts(launch))
+    }
+}
+
+/// The extent of a block, as an argument names it.
+impl From<&Block> for Extent {
+    fn from(b: &Block) -> Extent {
+        b.extent()
+    }
+}
