@@ -7,7 +7,6 @@ use shadow_mem::{
     TapeArena,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 /// A device with the account of its memory, and the tapes that its launches share one after the other.
 #[derive(Clone, Debug)]
@@ -115,22 +114,6 @@ impl Program {
         let arena = shared.as_deref_mut().unwrap_or(&mut none);
         // SAFETY: as promised by the caller.
         unsafe { run::launch(&self.module, heap, arena, &self.manifest, shape, bindings, *tape_budget) }
-    }
-}
-
-impl Execute for Module {
-    type Memory = Device;
-    type Error = Error;
-
-    unsafe fn execute(&self, kernel: &Manifest, launch: &Launch, args: &[Arg]) -> Result<Duration> {
-        // SAFETY: as promised by the caller.
-        let report = unsafe { self.function(&kernel.symbol)?.launch(launch, args)? };
-        Ok(report.time)
-    }
-
-    fn tape_parts(&self, kernel: &Manifest, launch: &Launch) -> u64 {
-        // A kernel that is not there is an error of the launch that follows.
-        self.function(&kernel.symbol).map_or(0, |f| f.tape_parts(launch))
     }
 }
 
