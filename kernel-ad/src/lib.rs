@@ -4,6 +4,7 @@
 
 pub mod case;
 pub mod cfg;
+pub mod check;
 pub mod cli;
 pub mod compile;
 pub mod diag;

@@ -2,7 +2,7 @@
 
 use super::{field_offsets, write_npy, Arg, ArgKind, Case, Data};
 use crate::diag::{Code, Diagnostic, Result};
-use shadow_mem::Role;
+use shadow_mem::{ElemType, Role};
 use std::path::Path;
 
 /// What a leaf is to the kernel.
@@ -29,7 +29,9 @@ pub struct Leaf {
     pub kind: LeafKind,
     /// Role.
     pub role: Role,
-    /// Contents.
+    /// Element type as the kernel sees it.
+    pub ty: ElemType,
+    /// Contents; of type f64 for a float leaf of any format, where the interpreter computes in doubles.
     pub data: Data,
     /// Contents of the shadow; empty for `const`.
     pub shadow: Data,
@@ -38,7 +40,7 @@ pub struct Leaf {
 impl Leaf {
     /// True when it is differentiated.
     pub fn active(&self) -> bool {
-        self.role != Role::Const && self.data.ty.is_float()
+        self.role != Role::Const && self.ty.is_float()
     }
 
     /// True when the kernel may change its contents.
@@ -65,6 +67,16 @@ impl Image {
             flatten(g, g.name.clone(), i, 0, true, &mut leaves);
         }
         Image { leaves }
+    }
+
+    /// The same memory with every float as a double.
+    pub fn widened(&self) -> Image {
+        let wide = |d: &Data| match d.ty.is_float() {
+            true => Data::from_f64(ElemType::F64, d.to_f64()),
+            false => d.clone(),
+        };
+        let leaf = |l: &Leaf| Leaf { data: wide(&l.data), shadow: wide(&l.shadow), ..l.clone() };
+        Image { leaves: self.leaves.iter().map(leaf).collect() }
     }
 
     /// The leaves of one kernel parameter, in order of their offsets.
@@ -101,7 +113,7 @@ impl Image {
 fn flatten(a: &Arg, path: String, arg: usize, offset: u64, global: bool, out: &mut Vec<Leaf>) {
     let mut leaf = |kind, data: &Data, shadow: &Data| {
         let (data, shadow) = (data.clone(), shadow.clone());
-        out.push(Leaf { path: path.clone(), arg, offset, kind, role: a.role, data, shadow });
+        out.push(Leaf { path: path.clone(), arg, offset, kind, role: a.role, ty: data.ty, data, shadow });
     };
     match &a.kind {
         ArgKind::Buffer { data, shadow } if global => leaf(LeafKind::Global, data, shadow),

@@ -4,9 +4,11 @@
 //! The format is described in the README; [`Case::load`] reads it, with contents made or loaded.
 
 mod data;
+mod fit;
 mod image;
 mod init;
 mod npy;
+mod roles;
 mod schema;
 
 pub use data::{type_name, Data, Number};
@@ -84,11 +86,6 @@ impl Case {
     /// Reads a case from text, as if it stood in `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Case> {
         schema::parse(text, path)
-    }
-
-    /// Roles of the parameters, in order.
-    pub fn roles(&self) -> Vec<Role> {
-        self.args.iter().map(|a| a.role).collect()
     }
 
     /// Number of threads of the launch.

@@ -1,0 +1,45 @@
+//! Who can run a kernel on the memory of a case.
+
+use crate::case::{Case, Image};
+use crate::diag::Result;
+use crate::grad::{primal_specs, Gradient, Roles};
+use crate::kernel::Kernel;
+use shadow_mem::ParamSpec;
+
+/// A kernel with what its parameters are for: a primal or a gradient.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// One entry for each of its parameters.
+    pub params: Vec<ParamSpec>,
+    /// The gradient that it was made from; `None` for a primal.
+    pub gradient: Option<Gradient>,
+}
+
+impl Program {
+    /// The primal.
+    pub fn primal(kernel: &Kernel, roles: &Roles) -> Result<Program> {
+        Ok(Program { kernel: kernel.clone(), params: primal_specs(kernel, roles)?, gradient: None })
+    }
+
+    /// A gradient.
+    pub fn gradient(g: &Gradient) -> Program {
+        Program { kernel: g.kernel.clone(), params: g.params.clone(), gradient: Some(g.clone()) }
+    }
+}
+
+/// What a run took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RunInfo {
+    /// Instructions executed, where they are counted.
+    pub steps: u64,
+    /// Tape, in bytes per thread.
+    pub tape_per_thread: u64,
+}
+
+/// Runs programs.
+pub trait Engine {
+    /// Runs a program with the launch of a case on `image`, which holds the contents before and gets those after.
+    fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo>;
+}

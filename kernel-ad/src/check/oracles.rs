@@ -1,0 +1,351 @@
+//! The ladder of oracles, cheapest first. Each compares two roads to the same numbers that share as little as possible.
+
+use super::compare::{compare, epsilon, Difference, Side};
+use super::differences;
+use super::engine::{Engine, Program, RunInfo};
+use super::report::{CheckReport, Finding};
+use super::vectors::{dot, dot_abs, Space};
+use crate::case::{Case, Image, Leaf};
+use crate::diag::{Diagnostics, Result};
+use crate::grad::Gradient;
+use crate::kernel::Kernel;
+use shadow_mem::{ElemType, Role};
+
+/// What is checked: a case, its kernel, and the kernel's derivatives.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The case.
+    pub case: Case,
+    /// The kernel as it was read.
+    pub primal: Kernel,
+    /// Its reverse mode.
+    pub reverse: Gradient,
+    /// Its forward mode, or why there is none.
+    pub forward: std::result::Result<Gradient, String>,
+}
+
+/// The three ways to run a kernel.
+pub struct Engines<'e> {
+    /// The interpreter, in the kernel's own formats.
+    pub narrow: &'e dyn Engine,
+    /// The same, looking for races and reads of unwritten memory.
+    pub sanitizer: &'e dyn Engine,
+    /// The interpreter with every float as a double.
+    pub wide: &'e dyn Engine,
+    /// A device, or why there is none.
+    pub device: std::result::Result<&'e dyn Engine, String>,
+}
+
+/// How much to check.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Directions for central differences.
+    pub directions: usize,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// Instructions that central differences may interpret; where they would take more, they are skipped.
+    pub max_steps: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { directions: 4, seed: 1, max_steps: 2_000_000_000 }
+    }
+}
+
+/// The gradient and the reference that it is measured by.
+struct Reference {
+    /// Interpreted in the kernel's own formats.
+    narrow: Image,
+    /// Interpreted in doubles.
+    wide: Image,
+}
+
+struct Ladder<'l> {
+    subject: &'l Subject,
+    engines: &'l Engines<'l>,
+    options: &'l Options,
+    space: Space,
+    report: CheckReport,
+    progress: &'l mut dyn FnMut(&'static str),
+}
+
+/// Runs all oracles. An error means that the case itself cannot run; a wrong gradient is a finding.
+pub fn ladder(
+    subject: &Subject,
+    engines: &Engines,
+    options: &Options,
+    device: &str,
+    progress: &mut dyn FnMut(&'static str),
+) -> Result<CheckReport> {
+    let before = Image::of(&subject.case);
+    let report = CheckReport {
+        kernel: subject.primal.name.clone(),
+        device: device.into(),
+        stats: subject.reverse.stats,
+        tape_per_thread: 0,
+        directions: 0,
+        kinks: 0,
+        findings: Vec::new(),
+    };
+    let space = Space::of(&before);
+    let mut l = Ladder { subject, engines, options, space, report, progress };
+    l.run(&before)?;
+    Ok(l.report)
+}
+
+const PRIMAL_SANITIZER: &str = "primal: no races, no unwritten reads";
+const PRIMAL_DEVICE: &str = "primal: device = interpreter";
+const SANITIZER: &str = "gradient: no races, no unwritten reads";
+const KEPT: &str = "gradient: outputs as the primal's";
+const DIFFERENCES: &str = "gradient = central differences";
+const DOT: &str = "gradient = forward mode";
+const DEVICE: &str = "gradient: device = interpreter";
+const DEVICE_KEPT: &str = "gradient: outputs on the device";
+const TWICE: &str = "gradient: twice the seed, twice as much";
+const TANGENT: &str = "tangent: device = interpreter";
+
+impl Ladder<'_> {
+    fn run(&mut self, before: &Image) -> Result<()> {
+        let case = &self.subject.case;
+        let primal = Program::primal(&self.subject.primal, &case.roles())?;
+        let reverse = Program::gradient(&self.subject.reverse);
+        (self.progress)("primal");
+        let mut narrow = before.clone();
+        self.engines.narrow.run(&primal, case, &mut narrow)?;
+        let mut wide = before.widened();
+        let steps = self.engines.wide.run(&primal, case, &mut wide)?.steps;
+        let outputs = Reference { narrow, wide };
+        self.sanitize(PRIMAL_SANITIZER, &primal, before);
+        self.primal_on_device(&primal, before, &outputs);
+
+        (self.progress)("gradient");
+        let mut seeded = before.clone();
+        let seeds = self.space.seeds(self.options.seed);
+        self.space.set_shadow(&mut seeded, &seeds);
+        self.sanitize(SANITIZER, &reverse, &seeded);
+        let mut narrow = seeded.clone();
+        let mut wide = seeded.widened();
+        let ran = (self.engines.narrow.run(&reverse, case, &mut narrow))
+            .and_then(|i| self.engines.wide.run(&reverse, case, &mut wide).map(|_| i));
+        match ran {
+            Ok(info) => self.report.tape_per_thread = info.tape_per_thread,
+            Err(e) => {
+                // Nothing else can be said of a gradient that does not run.
+                self.report.findings.push(Finding::of(KEPT, false, brief(&e)));
+                return Ok(());
+            }
+        }
+        self.kept(&narrow, &outputs.narrow);
+        let gradient = Reference { narrow, wide };
+        self.differences(&primal, before, &seeds, &gradient, steps)?;
+        self.forward(before, &seeds, &gradient);
+        self.gradient_on_device(&reverse, &seeded, &gradient, &outputs);
+        Ok(())
+    }
+
+    fn push(&mut self, f: Finding) {
+        self.report.findings.push(f);
+    }
+
+    fn sanitize(&mut self, oracle: &'static str, program: &Program, before: &Image) {
+        let run = self.engines.sanitizer.run(program, &self.subject.case, &mut before.clone());
+        let finding = match run {
+            Ok(_) => Finding::of(oracle, true, ""),
+            Err(e) => Finding::of(oracle, false, brief(&e)),
+        };
+        self.push(finding);
+    }
+
+    fn primal_on_device(&mut self, primal: &Program, before: &Image, want: &Reference) {
+        let mut got = before.clone();
+        let finding = match &self.engines.device {
+            Err(why) => Finding::skipped(PRIMAL_DEVICE, why),
+            Ok(device) => match device.run(primal, &self.subject.case, &mut got) {
+                Err(e) => Finding::of(PRIMAL_DEVICE, false, brief(&e)),
+                Ok(_) => judge(
+                    PRIMAL_DEVICE,
+                    compare(&got, &want.narrow, &want.wide, Side::Primal, Leaf::is_memory),
+                ),
+            },
+        };
+        self.push(finding);
+    }
+
+    /// Interpreted, the same operations in the same order: the outputs must be equal bit for bit.
+    fn kept(&mut self, got: &Image, want: &Image) {
+        let pairs = got.leaves.iter().zip(&want.leaves).filter(|(_, w)| keeps(w));
+        let changed: Vec<_> =
+            pairs.filter(|(g, w)| g.data.bytes != w.data.bytes).map(|(g, _)| g.path.as_str()).collect();
+        let detail = match changed.is_empty() {
+            true => String::new(),
+            false => format!("differs: {}", changed.join(", ")),
+        };
+        self.push(Finding::of(KEPT, changed.is_empty(), detail));
+    }
+
+    fn differences(
+        &mut self,
+        primal: &Program,
+        before: &Image,
+        seeds: &[f64],
+        gradient: &Reference,
+        steps: u64,
+    ) -> Result<()> {
+        let runs = self.options.max_steps / steps.max(1) / 11;
+        let directions = self.options.directions.min(usize::try_from(runs).unwrap_or(usize::MAX));
+        if directions == 0 {
+            let why = format!(
+                "11 runs of {steps} interpreted instructions are more than the limit of {}",
+                self.options.max_steps
+            );
+            self.push(Finding::skipped(DIFFERENCES, why));
+            return Ok(());
+        }
+        (self.progress)("central differences");
+        let base = before.widened();
+        let x = self.space.primal(&base);
+        let adjoint = self.space.shadow(&gradient.wide);
+        let (mut error, mut limit, mut detail) = (0.0, 1e-6, String::new());
+        let mut judged = 0;
+        for d in 0..directions {
+            let v = self.space.direction(before, self.options.seed + 100 + d as u64);
+            let f = |x: &[f64]| {
+                let mut image = base.clone();
+                self.space.set_primal(&mut image, x);
+                self.engines.wide.run(primal, &self.subject.case, &mut image)?;
+                Ok(self.space.primal(&image))
+            };
+            let e = differences::along(f, &x, &v, seeds)?;
+            self.report.directions += 1;
+            let ours = dot(&adjoint, &v);
+            let scale = (e.scale + dot_abs(&adjoint, &v)).max(f64::MIN_POSITIVE);
+            let reliable = e.error <= 1e-4 * scale;
+            if e.kink || !(reliable || !e.value.is_finite()) {
+                self.report.kinks += 1;
+                continue;
+            }
+            judged += 1;
+            let rel = (e.value - ours).abs() / scale;
+            let allowed = 1e-6 + 4.0 * e.error / scale;
+            if judged == 1 || rel / allowed > error / limit || rel.is_nan() {
+                detail = format!("along a random direction: {ours:.9e}, differences {:.9e}", e.value);
+                (error, limit) = (rel, allowed);
+                if rel.is_nan() {
+                    break;
+                }
+            }
+        }
+        let finding = match judged {
+            0 => Finding::skipped(DIFFERENCES, format!("all {directions} directions met a kink")),
+            _ => Finding::judge(DIFFERENCES, error, limit, detail),
+        };
+        self.push(finding);
+        Ok(())
+    }
+
+    /// The dot product: `seed . J v` by forward mode, `J^T seed . v` by reverse mode.
+    fn forward(&mut self, before: &Image, seeds: &[f64], gradient: &Reference) {
+        let tangent = match &self.subject.forward {
+            Ok(g) => Program::gradient(g),
+            Err(why) => {
+                self.push(Finding::skipped(DOT, why));
+                return;
+            }
+        };
+        (self.progress)("forward mode");
+        let case = &self.subject.case;
+        let v = self.space.direction(before, self.options.seed + 200);
+        let mut narrow = before.clone();
+        self.space.set_shadow(&mut narrow, &v);
+        let mut device = narrow.clone();
+        let mut wide = before.widened();
+        self.space.set_shadow(&mut wide, &v);
+        if let Err(e) = self.engines.wide.run(&tangent, case, &mut wide) {
+            self.push(Finding::of(DOT, false, brief(&e)));
+            return;
+        }
+        let out = self.space.shadow(&wide);
+        let adjoint = self.space.shadow(&gradient.wide);
+        let (forward, reverse) = (dot(seeds, &out), dot(&adjoint, &v));
+        let scale = (dot_abs(seeds, &out) + dot_abs(&adjoint, &v)).max(f64::MIN_POSITIVE);
+        let detail = format!("seed . J v: {forward:.12e}, v . J^T seed: {reverse:.12e}");
+        self.push(Finding::judge(DOT, (forward - reverse).abs() / scale, 1e-9, detail));
+
+        let finding = match &self.engines.device {
+            Err(why) => Finding::skipped(TANGENT, why),
+            Ok(engine) => {
+                let runs = (self.engines.narrow.run(&tangent, case, &mut narrow))
+                    .and_then(|_| engine.run(&tangent, case, &mut device));
+                match runs {
+                    Err(e) => Finding::of(TANGENT, false, brief(&e)),
+                    Ok(_) => judge(TANGENT, compare(&device, &narrow, &wide, Side::Shadow, Leaf::active)),
+                }
+            }
+        };
+        self.push(finding);
+    }
+
+    fn gradient_on_device(
+        &mut self,
+        reverse: &Program,
+        seeded: &Image,
+        want: &Reference,
+        outputs: &Reference,
+    ) {
+        let device = match &self.engines.device {
+            Ok(device) => *device,
+            Err(why) => {
+                for oracle in [DEVICE, DEVICE_KEPT, TWICE] {
+                    self.push(Finding::skipped(oracle, why));
+                }
+                return;
+            }
+        };
+        (self.progress)("gradient on the device");
+        let case = &self.subject.case;
+        let mut got = seeded.clone();
+        match device.run(reverse, case, &mut got) {
+            Err(e) => return self.push(Finding::of(DEVICE, false, brief(&e))),
+            Ok(RunInfo { tape_per_thread, .. }) => self.report.tape_per_thread = tape_per_thread,
+        }
+        self.push(judge(DEVICE, compare(&got, &want.narrow, &want.wide, Side::Shadow, Leaf::active)));
+        let kept = compare(&got, &outputs.narrow, &outputs.wide, Side::Primal, keeps);
+        self.push(judge(DEVICE_KEPT, kept));
+
+        // Adjoints are linear in the seeds, and doubling is exact: a tape, a slot or a private copy that keeps something
+        // from the run before, or a guard word that is hit, shows here.
+        let mut twice = seeded.clone();
+        let seeds: Vec<f64> = self.space.shadow(seeded).iter().map(|s| 2.0 * s).collect();
+        self.space.set_shadow(&mut twice, &seeds);
+        if let Err(e) = device.run(reverse, case, &mut twice) {
+            return self.push(Finding::of(TWICE, false, brief(&e)));
+        }
+        let halved: Vec<f64> = self.space.shadow(&twice).iter().map(|s| 0.5 * s).collect();
+        self.space.set_shadow(&mut twice, &halved);
+        let again = compare(&twice, &got, &got, Side::Shadow, Leaf::active);
+        self.push(judge(TWICE, again));
+    }
+}
+
+/// Memory whose contents after a reverse run are the primal's.
+fn keeps(l: &Leaf) -> bool {
+    l.is_memory() && l.role != Role::Out
+}
+
+fn judge(oracle: &'static str, d: Difference) -> Finding {
+    Finding::judge(oracle, d.error, d.limit.max(smallest_limit()), d.at)
+}
+
+/// A limit of 0 is for integers, where the error is 0 or not.
+fn smallest_limit() -> f64 {
+    epsilon(ElemType::F64)
+}
+
+/// The first error in one line.
+fn brief(e: &Diagnostics) -> String {
+    let Some(d) = e.0.first() else { return "unknown error".into() };
+    let place = d.place.as_ref().filter(|p| p.line > 0).map(|p| format!(" at {}:{}", p.file, p.line));
+    let why = d.because.first().map(|b| format!(" ({b})"));
+    format!("{}: {}{}{}", d.code, d.message, place.unwrap_or_default(), why.unwrap_or_default())
+}
