@@ -10,6 +10,7 @@ pub mod compile;
 pub mod diag;
 pub mod emit;
 pub mod facts;
+pub mod gen;
 pub mod grad;
 pub mod kernel;
 pub mod llvm;

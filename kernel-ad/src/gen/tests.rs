@@ -1,0 +1,44 @@
+//! Catches generators that break the IR's rules, or that stop making some construct.
+
+use super::*;
+use crate::kernel::{parse, print, verify, Op};
+
+#[test]
+fn every_seed_verifies_and_prints() {
+    for seed in 0..300 {
+        let g = generate(seed, &GenOptions::default());
+        if let Err(e) = verify(&g.kernel) {
+            panic!("seed {seed}: {e}\n{}", print(&g.kernel));
+        }
+        let text = print(&g.kernel);
+        let again = parse(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
+        assert_eq!(print(&again), text, "seed {seed} does not survive printing");
+    }
+}
+
+#[test]
+fn seeds_cover_the_constructs() {
+    let (mut switches, mut phis, mut atomics, mut allocas, mut rets) = (0, 0, 0, 0, 0);
+    for seed in 0..100 {
+        let g = generate(seed, &GenOptions::default());
+        for (_, i) in g.kernel.iter_insts() {
+            match g.kernel.insts[i].op {
+                Op::Switch { .. } => switches += 1,
+                Op::Phi { .. } => phis += 1,
+                Op::AtomicRmw { .. } => atomics += 1,
+                Op::Alloca { .. } => allocas += 1,
+                Op::Ret => rets += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(switches > 20 && phis > 200 && atomics > 20 && allocas == 100 && rets > 120);
+}
+
+#[test]
+fn fewer_statements_make_a_shorter_kernel() {
+    let long = generate(7, &GenOptions::default());
+    let short = generate(7, &GenOptions { statements: 3, ..GenOptions::default() });
+    assert!(short.kernel.insts.len() < long.kernel.insts.len());
+    assert_eq!(short.statements, 3);
+}
