@@ -3,9 +3,26 @@
 //! The order of work is the order of the functions in [`ModuleSource::kernel`]: find the kernel, keep nothing else,
 //! normalise with LLVM's passes, translate. What Kernel IR cannot hold is refused with a place, never dropped.
 
+mod amdgpu;
+mod asm;
+mod asm_half;
+mod call;
+mod consts;
+mod flags;
+mod inst;
+mod module;
+mod names;
+mod normalise;
+mod nvptx;
+mod split;
+mod translate;
+mod types;
+
 use crate::compile::{self, CompileOptions};
-use crate::diag::{Code, Diagnostic, Result};
+use crate::diag::{Code, Diagnostic, Place, Result};
 use crate::kernel::{AddrSpace, Arch, Kernel, LaunchBounds, Type};
+use crate::llvm::{Ir, ParseError};
+use inkwell::context::Context;
 use std::path::Path;
 
 /// How to read.
@@ -75,8 +92,19 @@ pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
 
 /// Reads LLVM IR or bitcode, told apart by content. `file` names it in messages.
 pub fn read_module(bytes: &[u8], file: &str) -> Result<ModuleSource> {
-    let _ = bytes;
-    Err(Diagnostic::new(Code::Bug, format!("reading `{file}` is not there yet")).into())
+    let ctx = Context::create();
+    let ir = Ir::parse(&ctx, bytes, file).map_err(|e| module::malformed(file, e))?;
+    ir.verify().map_err(|message| {
+        module::malformed(file, ParseError { message: message.trim().to_string(), at: None, line: None })
+    })?;
+    let arch = module::arch(file, &ir.triple())?;
+    let kernels: Vec<KernelInfo> = module::kernels(&ir, arch).into_iter().map(|f| module::info(&ir, arch, f)).collect();
+    if kernels.is_empty() {
+        let d = Diagnostic::new(Code::NoKernel, format!("`{file}` holds no kernel"));
+        let help = "kernels are `__global__` functions; one that nothing instantiates (a template) leaves no code";
+        return Err(d.help(help).into());
+    }
+    Ok(ModuleSource { file: file.to_string(), bitcode: ir.bitcode(), kernels })
 }
 
 impl ModuleSource {
@@ -90,9 +118,70 @@ impl ModuleSource {
         &self.kernels
     }
 
-    /// One kernel, normalised. `name` is its symbol or, when only one fits, its name in the source language.
-    pub fn kernel(&self, name: &str) -> Result<Kernel> {
-        let _ = &self.bitcode;
-        Err(Diagnostic::new(Code::NoSuchKernel, format!("no kernel `{name}` in `{}`", self.file)).into())
+    /// What is known of one kernel. `name` is its symbol or, when only one fits, its name in the source language, with or
+    /// without namespaces and template arguments.
+    pub fn find(&self, name: &str) -> Result<&KernelInfo> {
+        if let Some(k) = self.kernels.iter().find(|k| k.name == name) {
+            return Ok(k);
+        }
+        for fits in [
+            (|k, n| k == n) as fn(&str, &str) -> bool,
+            |k, n| names::base_name(k) == n,
+        ] {
+            let found: Vec<&KernelInfo> = self.kernels.iter().filter(|k| fits(&k.source_name, name)).collect();
+            match found[..] {
+                [] => {}
+                [one] => return Ok(one),
+                _ => {
+                    let all: Vec<&str> = found.iter().map(|k| k.name.as_str()).collect();
+                    let d = Diagnostic::new(Code::NoSuchKernel, format!("`{name}` names {} kernels of `{}`", found.len(), self.file));
+                    return Err(d.help(format!("give the symbol: {}", all.join(", "))).into());
+                }
+            }
+        }
+        let d = Diagnostic::new(Code::NoSuchKernel, format!("no kernel `{name}` in `{}`", self.file));
+        let near = names::similar(name, self.kernels.iter().map(|k| k.source_name.as_str()));
+        let help = if near.is_empty() {
+            let all: Vec<&str> = self.kernels.iter().map(|k| k.source_name.as_str()).take(10).collect();
+            format!("it has {}", all.join(", "))
+        } else {
+            format!("did you mean {}?", near.join(" or "))
+        };
+        Err(d.help(help).into())
     }
+
+    /// One kernel, normalised. For `name` see [`ModuleSource::find`].
+    pub fn kernel(&self, name: &str) -> Result<Kernel> {
+        let info = self.find(name)?;
+        let ctx = Context::create();
+        let mut ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
+        let f = ir.function(&info.name).ok_or_else(|| Diagnostic::new(Code::Bug, "a kernel vanished"))?;
+        let mut k = Kernel::new(info.name.as_str(), module::source(&ir, info.arch, f, &self.file));
+        k.bounds = info.bounds.clone();
+        refuse_recursion(&ir, &info.name)?;
+        normalise::normalise(&mut ir, info.arch, &info.name)?;
+        let f = ir.function(&info.name).ok_or_else(|| Diagnostic::new(Code::Bug, "a kernel vanished"))?;
+        translate::translate(&ir, f, k)
+    }
+
+    /// The LLVM module of one kernel as normalised, for people who want to see it.
+    pub fn normalised_text(&self, name: &str) -> Result<String> {
+        let info = self.find(name)?;
+        let ctx = Context::create();
+        let mut ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
+        normalise::normalise(&mut ir, info.arch, &info.name)?;
+        Ok(ir.text())
+    }
+}
+
+fn refuse_recursion(ir: &Ir<'_>, kernel: &str) -> Result<()> {
+    let Some((cycle, call)) = ir.recursion(kernel) else { return Ok(()) };
+    let names: Vec<String> = cycle.iter().map(|n| format!("`{}`", names::source_name(n))).collect();
+    let mut d = Diagnostic::new(Code::UnsupportedCall, format!("recursion of {}", names.join(" and ")));
+    d.ir = Some(call.to_string());
+    if let Some(at) = ir.location_of(call) {
+        let l = ir.location(at);
+        d.place = Some(Place { file: l.file, line: l.line, col: l.col, function: Some(l.function), inlined_at: Vec::new() });
+    }
+    Err(d.help("write the recursion as a loop").into())
 }
