@@ -102,7 +102,9 @@ impl<'m> Ty<'m> {
             if self.kind() != TypeKind::LLVMStructTypeKind || LLVMIsOpaqueStruct(self.0) != 0 {
                 return None;
             }
-            (0..LLVMCountStructElementTypes(self.0)).map(|i| Ty::wrap(LLVMStructGetTypeAtIndex(self.0, i))).collect()
+            (0..LLVMCountStructElementTypes(self.0))
+                .map(|i| Ty::wrap(LLVMStructGetTypeAtIndex(self.0, i)))
+                .collect()
         }
     }
 
@@ -178,9 +180,7 @@ impl<'m> Val<'m> {
     /// Operand `i`, if it is there and is a value that has a view (metadata operands included).
     pub fn operand(self, i: u32) -> Option<Val<'m>> {
         // SAFETY: alive; only users have operands, and the index is checked.
-        unsafe {
-            (i < self.num_operands()).then(|| LLVMGetOperand(self.0, i)).and_then(Val::wrap)
-        }
+        unsafe { (i < self.num_operands()).then(|| LLVMGetOperand(self.0, i)).and_then(Val::wrap) }
     }
 
     /// Number of operands; for calls the callee is the last.
@@ -395,7 +395,11 @@ impl<'m> Val<'m> {
             _ => false,
         };
         // SAFETY: alive, of a kind that has an alignment.
-        if ok { unsafe { LLVMGetAlignment(self.0) } } else { 0 }
+        if ok {
+            unsafe { LLVMGetAlignment(self.0) }
+        } else {
+            0
+        }
     }
 
     /// Volatile load, store, atomicrmw or cmpxchg.
@@ -410,7 +414,8 @@ impl<'m> Val<'m> {
     /// Ordering of a load, store, fence or atomicrmw.
     pub fn ordering(self) -> Option<LLVMAtomicOrdering> {
         use Opcode::*;
-        let ok = self.is_inst() && matches!(self.opcode(), Some(LLVMLoad | LLVMStore | LLVMFence | LLVMAtomicRMW));
+        let ok =
+            self.is_inst() && matches!(self.opcode(), Some(LLVMLoad | LLVMStore | LLVMFence | LLVMAtomicRMW));
         // SAFETY: alive, of a kind that has an ordering.
         ok.then(|| unsafe { LLVMGetOrdering(self.0) })
     }
@@ -435,7 +440,11 @@ impl<'m> Val<'m> {
         let ok = self.is_inst() && self.opcode() == Some(Opcode::LLVMAtomicCmpXchg);
         // SAFETY: alive, a cmpxchg.
         ok.then(|| unsafe {
-            (LLVMGetCmpXchgSuccessOrdering(self.0), LLVMGetCmpXchgFailureOrdering(self.0), LLVMGetWeak(self.0) != 0)
+            (
+                LLVMGetCmpXchgSuccessOrdering(self.0),
+                LLVMGetCmpXchgFailureOrdering(self.0),
+                LLVMGetWeak(self.0) != 0,
+            )
         })
     }
 
@@ -455,14 +464,20 @@ impl<'m> Val<'m> {
     pub fn fast_math(self) -> u32 {
         // SAFETY: alive, an instruction that can have the flags.
         unsafe {
-            if self.is_inst() && LLVMCanValueUseFastMathFlags(self.0) != 0 { LLVMGetFastMathFlags(self.0) } else { 0 }
+            if self.is_inst() && LLVMCanValueUseFastMathFlags(self.0) != 0 {
+                LLVMGetFastMathFlags(self.0)
+            } else {
+                0
+            }
         }
     }
 
     /// nuw, nsw of an add, sub, mul, shl or trunc.
     pub fn wrap_flags(self) -> (bool, bool) {
         use Opcode::*;
-        if !self.is_inst() || !matches!(self.opcode(), Some(LLVMAdd | LLVMSub | LLVMMul | LLVMShl | LLVMTrunc)) {
+        if !self.is_inst()
+            || !matches!(self.opcode(), Some(LLVMAdd | LLVMSub | LLVMMul | LLVMShl | LLVMTrunc))
+        {
             return (false, false);
         }
         // SAFETY: alive, an instruction with these flags.
@@ -508,11 +523,15 @@ impl<'m> Val<'m> {
 
     /// Indices of an extractvalue or insertvalue.
     pub fn indices(self) -> Vec<u32> {
-        if !matches!(self.opcode(), Some(Opcode::LLVMExtractValue | Opcode::LLVMInsertValue)) || !self.is_inst() {
+        if !matches!(self.opcode(), Some(Opcode::LLVMExtractValue | Opcode::LLVMInsertValue))
+            || !self.is_inst()
+        {
             return Vec::new();
         }
         // SAFETY: alive, of a kind with indices; LLVM gives a pointer to that many.
-        unsafe { std::slice::from_raw_parts(LLVMGetIndices(self.0), LLVMGetNumIndices(self.0) as usize).to_vec() }
+        unsafe {
+            std::slice::from_raw_parts(LLVMGetIndices(self.0), LLVMGetNumIndices(self.0) as usize).to_vec()
+        }
     }
 
     /// Mask of a shufflevector; poison lanes are below 0.
@@ -533,7 +552,10 @@ impl<'m> Val<'m> {
         unsafe {
             (0..LLVMCountIncoming(self.0))
                 .filter_map(|i| {
-                    Some((Blk::wrap(LLVMGetIncomingBlock(self.0, i))?, Val::wrap(LLVMGetIncomingValue(self.0, i))?))
+                    Some((
+                        Blk::wrap(LLVMGetIncomingBlock(self.0, i))?,
+                        Val::wrap(LLVMGetIncomingValue(self.0, i))?,
+                    ))
                 })
                 .collect()
         }
@@ -598,6 +620,6 @@ impl<'m> Blk<'m> {
     /// The terminator.
     pub fn terminator(self) -> Option<Val<'m>> {
         // SAFETY: alive.
-        Val::wrap(unsafe { LLVMGetBasicBlockTerminator(self.0) })
+        Val::wrap(unsafe { LLVMGetBasicBlockTerminator(self.raw()) })
     }
 }

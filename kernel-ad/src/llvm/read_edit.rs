@@ -129,7 +129,10 @@ impl Ir<'_> {
         path.push(f);
         for call in f.blocks().into_iter().flat_map(|b| b.insts()) {
             let Some(callee) = call.callee() else { continue };
-            if callee.kind() != ValueKind::LLVMFunctionValueKind || callee.is_declaration() || done.contains(&callee) {
+            if callee.kind() != ValueKind::LLVMFunctionValueKind
+                || callee.is_declaration()
+                || done.contains(&callee)
+            {
                 continue;
             }
             if let Some(at) = path.iter().position(|&p| p == callee) {
@@ -155,9 +158,12 @@ impl Ir<'_> {
             }
             match v.kind() {
                 ValueKind::LLVMFunctionValueKind => {
-                    todo.extend(v.blocks().into_iter().flat_map(|b| b.insts()).flat_map(|i| {
-                        i.operands().filter(|o| o.is_const()).collect::<Vec<_>>()
-                    }));
+                    todo.extend(
+                        v.blocks()
+                            .into_iter()
+                            .flat_map(|b| b.insts())
+                            .flat_map(|i| i.operands().filter(|o| o.is_const()).collect::<Vec<_>>()),
+                    );
                 }
                 ValueKind::LLVMGlobalVariableValueKind => out.push(v),
                 _ => todo.extend(v.operands().filter(|o| o.is_const())),

@@ -106,7 +106,11 @@ impl Ir<'_> {
     fn md_kind(&self, name: &str) -> u32 {
         // SAFETY: the context is alive; pointer and length describe the name.
         unsafe {
-            LLVMGetMDKindIDInContext(LLVMGetModuleContext(self.raw()), name.as_ptr().cast::<c_char>(), name.len() as u32)
+            LLVMGetMDKindIDInContext(
+                LLVMGetModuleContext(self.raw()),
+                name.as_ptr().cast::<c_char>(),
+                name.len() as u32,
+            )
         }
     }
 
@@ -169,7 +173,10 @@ impl Ir<'_> {
         unsafe {
             while !scope.is_null() {
                 let kind = LLVMGetMetadataKind(scope);
-                let Some(node) = Val::wrap(LLVMMetadataAsValue(LLVMGetModuleContext(self.raw()), scope)) else { break };
+                let Some(node) = Val::wrap(LLVMMetadataAsValue(LLVMGetModuleContext(self.raw()), scope))
+                else {
+                    break;
+                };
                 let ops = node_operands(node);
                 match kind {
                     LLVMDISubprogramMetadataKind => {

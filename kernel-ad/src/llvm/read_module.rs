@@ -44,7 +44,11 @@ impl ParseError {
         };
         let tail = if at.is_some() { parts.next().unwrap_or("") } else { rest };
         let message = tail.trim().trim_start_matches("error: ").to_string();
-        ParseError { message, at, line: lines.next().map(|l| l.trim_end().to_string()).filter(|l| !l.is_empty()) }
+        ParseError {
+            message,
+            at,
+            line: lines.next().map(|l| l.trim_end().to_string()).filter(|l| !l.is_empty()),
+        }
     }
 }
 

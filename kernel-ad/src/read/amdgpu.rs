@@ -64,7 +64,8 @@ impl<'m> Reader<'m, '_> {
             }
             ["mbcnt", which] => self.mbcnt(v, which == "hi"),
             ["s", "barrier"] => {
-                let op = Op::Barrier { kind: BarrierKind::Sync, id: None, count: None, pred: None, aligned: true };
+                let op =
+                    Op::Barrier { kind: BarrierKind::Sync, id: None, count: None, pred: None, aligned: true };
                 self.one(v, op, Type::Void)
             }
             ["wave", "barrier"] => self.warp(v, WarpOp::WaveBarrier),
@@ -87,7 +88,9 @@ impl<'m> Reader<'m, '_> {
             }
             ["is", "shared"] => self.is_in_space(v, AddrSpace::Shared),
             ["is", "private"] => self.is_in_space(v, AddrSpace::Local),
-            ["global" | "flat" | "ds", "atomic", "fadd", ..] | ["ds", "fadd", ..] => self.amd_atomic(v, RmwOp::FAdd),
+            ["global" | "flat" | "ds", "atomic", "fadd", ..] | ["ds", "fadd", ..] => {
+                self.amd_atomic(v, RmwOp::FAdd)
+            }
             ["global" | "flat", "atomic", "fmax", ..] | ["ds", "fmax", ..] => self.amd_atomic(v, RmwOp::FMax),
             ["global" | "flat", "atomic", "fmin", ..] | ["ds", "fmin", ..] => self.amd_atomic(v, RmwOp::FMin),
             _ => refuse(format!("intrinsic `llvm.amdgcn.{name}`")),
@@ -111,7 +114,11 @@ impl<'m> Reader<'m, '_> {
                 args[0] = b.cast(CastOp::Bitcast, args[0], Type::I32);
             }
             let r = b.value(Op::Warp { op, args: SmallVec::from_vec(args) }, Type::I32);
-            if ty == Type::I32 { r } else { b.cast(CastOp::Bitcast, r, ty) }
+            if ty == Type::I32 {
+                r
+            } else {
+                b.cast(CastOp::Bitcast, r, ty)
+            }
         });
         self.define(v, r);
         Ok(())
@@ -228,7 +235,13 @@ impl<'m> Reader<'m, '_> {
         let Some(what) = name.strip_prefix("__ockl_get_") else { return Ok(false) };
         if !matches!(
             what,
-            "local_id" | "group_id" | "local_size" | "enqueued_local_size" | "num_groups" | "global_id" | "global_size"
+            "local_id"
+                | "group_id"
+                | "local_size"
+                | "enqueued_local_size"
+                | "num_groups"
+                | "global_id"
+                | "global_size"
                 | "global_offset"
         ) {
             return Ok(false);

@@ -25,15 +25,54 @@ pub(super) struct AsmCall {
 
 /// What assembly may do to be inert: nothing with memory that others see, no synchronisation, no control flow.
 const NOT_INERT: &[&str] = &[
-    "atom", "red", "bar", "barrier", "ld", "st", "ldu", "membar", "fence", "exit", "bra", "call", "ret", "shfl", "vote",
-    "match", "redux", "elect", "mbarrier", "cp", "wmma", "mma", "wgmma", "tex", "suld", "sust", "sured", "tcgen05", "prefetchu",
-    "isspacep", "cvta", "brkpt", "s_barrier", "ds_", "global_", "flat_", "buffer_", "s_endpgm", "s_branch", "s_cbranch",
+    "atom",
+    "red",
+    "bar",
+    "barrier",
+    "ld",
+    "st",
+    "ldu",
+    "membar",
+    "fence",
+    "exit",
+    "bra",
+    "call",
+    "ret",
+    "shfl",
+    "vote",
+    "match",
+    "redux",
+    "elect",
+    "mbarrier",
+    "cp",
+    "wmma",
+    "mma",
+    "wgmma",
+    "tex",
+    "suld",
+    "sust",
+    "sured",
+    "tcgen05",
+    "prefetchu",
+    "isspacep",
+    "cvta",
+    "brkpt",
+    "s_barrier",
+    "ds_",
+    "global_",
+    "flat_",
+    "buffer_",
+    "s_endpgm",
+    "s_branch",
+    "s_cbranch",
 ];
 
 impl<'m> Reader<'m, '_> {
     /// Translates a call of inline assembly.
     pub fn inline_asm(&mut self, v: Val<'m>, callee: Val<'m>) -> Step<()> {
-        let Some((text, constraints, side_effects)) = callee.inline_asm() else { return refuse("inline assembly") };
+        let Some((text, constraints, side_effects)) = callee.inline_asm() else {
+            return refuse("inline assembly");
+        };
         let args = self.args(v)?;
         let ret = self.ty(v.ty())?;
         let outputs = constraints.split(',').filter(|c| c.starts_with('=')).count();
@@ -73,7 +112,10 @@ impl<'m> Reader<'m, '_> {
         if let Some(bad) = bad {
             return Err(Refusal {
                 help: Some("write it with the compiler's builtin instead of assembly, or report it".into()),
-                ..Refusal::from(format!("inline assembly `{}` acts on memory or other threads", bad.words.join(".")))
+                ..Refusal::from(format!(
+                    "inline assembly `{}` acts on memory or other threads",
+                    bad.words.join(".")
+                ))
             });
         }
         let op = Op::Asm { text, constraints, side_effects, args: SmallVec::from_vec(call.args) };
@@ -334,6 +376,10 @@ fn statement(text: &str) -> Option<Statement<'_>> {
         return None;
     }
     let (opcode, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let operands = rest.split(',').map(|o| o.trim().trim_matches(['{', '}']).trim()).filter(|o| !o.is_empty());
-    Some(Statement { words: opcode.split('.').filter(|w| !w.is_empty()).collect(), operands: operands.collect() })
+    let operands =
+        rest.split(',').map(|o| o.trim().trim_matches(['{', '}']).trim()).filter(|o| !o.is_empty());
+    Some(Statement {
+        words: opcode.split('.').filter(|w| !w.is_empty()).collect(),
+        operands: operands.collect(),
+    })
 }

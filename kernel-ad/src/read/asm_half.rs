@@ -29,7 +29,11 @@ fn format(word: &str) -> Option<(FloatTy, u16)> {
 }
 
 fn shape((f, lanes): (FloatTy, u16)) -> Type {
-    if lanes == 1 { Type::Float(f) } else { Type::Vec(Lane::Float(f), lanes) }
+    if lanes == 1 {
+        Type::Float(f)
+    } else {
+        Type::Vec(Lane::Float(f), lanes)
+    }
 }
 
 /// A register's bits as a value of that type.
@@ -67,7 +71,8 @@ fn single(b: &mut KernelBuilder, s: &Statement<'_>, c: &AsmCall) -> Option<Value
     };
     let approx = Flavor::Approx { ftz: false };
     let clamp = head.contains(&"sat");
-    let plain: Vec<&str> = head.iter().copied().filter(|w| !matches!(*w, "rn" | "ftz" | "sat" | "NaN" | "xorsign")).collect();
+    let plain: Vec<&str> =
+        head.iter().copied().filter(|w| !matches!(*w, "rn" | "ftz" | "sat" | "NaN" | "xorsign")).collect();
     if plain.len() > 2 || head.contains(&"relu") {
         return None;
     }
@@ -78,8 +83,12 @@ fn single(b: &mut KernelBuilder, s: &Statement<'_>, c: &AsmCall) -> Option<Value
         ("neg", 1) => b.fneg(args[0], none),
         ("abs", 1) => math(b, MathFn::Fabs, Flavor::Llvm),
         ("fma", 3) => math(b, MathFn::Fma, Flavor::Llvm),
-        ("max", 2) => math(b, if head.contains(&"NaN") { MathFn::Fmaximum } else { MathFn::Fmax }, Flavor::Llvm),
-        ("min", 2) => math(b, if head.contains(&"NaN") { MathFn::Fminimum } else { MathFn::Fmin }, Flavor::Llvm),
+        ("max", 2) => {
+            math(b, if head.contains(&"NaN") { MathFn::Fmaximum } else { MathFn::Fmax }, Flavor::Llvm)
+        }
+        ("min", 2) => {
+            math(b, if head.contains(&"NaN") { MathFn::Fminimum } else { MathFn::Fmin }, Flavor::Llvm)
+        }
         ("ex2", 1) => math(b, MathFn::Exp2, approx),
         ("tanh", 1) => math(b, MathFn::Tanh, approx),
         _ => return None,
@@ -102,7 +111,8 @@ fn convert(b: &mut KernelBuilder, s: &Statement<'_>, c: &AsmCall) -> Option<Valu
         let low = c.input(second)?;
         (modes == ["rn"]).then_some(())?;
         let pair = Type::Vec(Lane::Float(f), 2);
-        let (high, low) = (b.cast(CastOp::FpTrunc, a, Type::Float(f)), b.cast(CastOp::FpTrunc, low, Type::Float(f)));
+        let (high, low) =
+            (b.cast(CastOp::FpTrunc, a, Type::Float(f)), b.cast(CastOp::FpTrunc, low, Type::Float(f)));
         let (zero, one) = (b.k.int(Type::I32, 0), b.k.int(Type::I32, 1));
         let undef = b.k.constant(pair, Const::Undef);
         let v = b.value(Op::InsertElement { vec: undef, elem: low, index: zero }, pair);
@@ -143,7 +153,11 @@ fn convert(b: &mut KernelBuilder, s: &Statement<'_>, c: &AsmCall) -> Option<Valu
                     Rounding::Up => MathFn::Ceil,
                 };
                 // Without a rounding to integers this is a plain move.
-                if modes.iter().any(|m| m.ends_with('i')) { b.math(func, &[x], Fmf::empty()) } else { x }
+                if modes.iter().any(|m| m.ends_with('i')) {
+                    b.math(func, &[x], Fmf::empty())
+                } else {
+                    x
+                }
             } else if t.bytes() == f.bytes() {
                 return None;
             } else if rounding == Rounding::Nearest {
@@ -184,7 +198,12 @@ fn pack(b: &mut KernelBuilder, s: &Statement<'_>, c: &AsmCall) -> Option<Value> 
 }
 
 /// `mov.b32 {low,high}, $1; mov.b16 $0, low`: one half of a 32-bit register.
-fn half_of_pair(b: &mut KernelBuilder, split: &Statement<'_>, pick: &Statement<'_>, c: &AsmCall) -> Option<Value> {
+fn half_of_pair(
+    b: &mut KernelBuilder,
+    split: &Statement<'_>,
+    pick: &Statement<'_>,
+    c: &AsmCall,
+) -> Option<Value> {
     let ([lo, hi, whole], [_, taken]) = (&split.operands[..], &pick.operands[..]) else { return None };
     (split.words == ["mov", "b32"] && pick.words == ["mov", "b16"]).then_some(())?;
     let mut x = c.input(whole)?;

@@ -40,7 +40,13 @@ const SAME: &[&str] = &[
 ];
 
 /// Functions that synchronise the whole grid, which a kernel's derivative cannot repeat.
-const GRID_SYNC: &[&str] = &["cudaCGSynchronize", "cudaCGSynchronizeGrid", "__ockl_grid_sync", "__ockl_multi_grid_sync", "cudaCGGetIntrinsicHandle"];
+const GRID_SYNC: &[&str] = &[
+    "cudaCGSynchronize",
+    "cudaCGSynchronizeGrid",
+    "__ockl_grid_sync",
+    "__ockl_multi_grid_sync",
+    "cudaCGGetIntrinsicHandle",
+];
 
 impl<'m> Reader<'m, '_> {
     /// Translates a call.

@@ -45,7 +45,9 @@ impl<'m> Reader<'m, '_> {
                 return Err(Refusal {
                     code: Code::UnsupportedCall,
                     message: format!("the address of function `{}` is taken", v.name()),
-                    help: Some("make the callee known at compile time: a template parameter or a switch".into()),
+                    help: Some(
+                        "make the callee known at compile time: a template parameter or a switch".into(),
+                    ),
                 })
             }
             _ => return refuse(format!("constant `{v}`")),
@@ -99,7 +101,9 @@ impl<'m> Reader<'m, '_> {
         if let Some(&g) = self.globals.get(&v) {
             return Ok(g);
         }
-        let Some(vty) = v.global_type() else { return refuse(format!("variable `{}` without a type", v.name())) };
+        let Some(vty) = v.global_type() else {
+            return refuse(format!("variable `{}` without a type", v.name()));
+        };
         let space = AddrSpace::from_number(v.ty().addr_space());
         let (bytes, natural) = match self.ir.layout_of(vty) {
             Some(l) => l,
@@ -123,7 +127,9 @@ impl<'m> Reader<'m, '_> {
             return Ok(g);
         }
         let init = v.initializer();
-        let defined = init.filter(|i| !matches!(i.kind(), ValueKind::LLVMUndefValueValueKind | ValueKind::LLVMPoisonValueKind));
+        let defined = init.filter(|i| {
+            !matches!(i.kind(), ValueKind::LLVMUndefValueValueKind | ValueKind::LLVMPoisonValueKind)
+        });
         if let Some(init) = defined {
             if bytes > MAX_INITIALIZER {
                 return refuse(format!("variable `{}` has {bytes} bytes of initial contents; at most {MAX_INITIALIZER} are supported", v.name()));
@@ -151,7 +157,9 @@ impl<'m> Reader<'m, '_> {
                 slot.copy_from_slice(&bits.to_le_bytes()[..bytes as usize]);
             }
         };
-        if c.is_zero() || matches!(c.kind(), ValueKind::LLVMUndefValueValueKind | ValueKind::LLVMPoisonValueKind) {
+        if c.is_zero()
+            || matches!(c.kind(), ValueKind::LLVMUndefValueValueKind | ValueKind::LLVMPoisonValueKind)
+        {
             return Ok(());
         }
         match c.kind() {
@@ -175,20 +183,21 @@ impl<'m> Reader<'m, '_> {
             relocs.push((at, g, addend));
             return Ok(());
         }
-        let (n, offset_of): (u64, Box<dyn Fn(&Self, u64) -> Option<u64>>) = match (c.ty().fields(), c.ty().elements()) {
-            (Some(fields), _) => {
-                let ty = c.ty();
-                (fields.len() as u64, Box::new(move |r, i| r.ir.field_offset(ty, i as u32)))
-            }
-            (None, Some((elem, n))) => {
-                if c.ty().kind() == TypeKind::LLVMVectorTypeKind && elem.int_width() % 8 != 0 {
-                    return refuse(format!("initial contents `{c}`"));
+        let (n, offset_of): (u64, Box<dyn Fn(&Self, u64) -> Option<u64>>) =
+            match (c.ty().fields(), c.ty().elements()) {
+                (Some(fields), _) => {
+                    let ty = c.ty();
+                    (fields.len() as u64, Box::new(move |r, i| r.ir.field_offset(ty, i as u32)))
                 }
-                let stride = self.ir.layout_of(elem).map_or(0, |l| l.0);
-                (n, Box::new(move |_, i| Some(i * stride)))
-            }
-            _ => return refuse(format!("initial contents `{c}`")),
-        };
+                (None, Some((elem, n))) => {
+                    if c.ty().kind() == TypeKind::LLVMVectorTypeKind && elem.int_width() % 8 != 0 {
+                        return refuse(format!("initial contents `{c}`"));
+                    }
+                    let stride = self.ir.layout_of(elem).map_or(0, |l| l.0);
+                    (n, Box::new(move |_, i| Some(i * stride)))
+                }
+                _ => return refuse(format!("initial contents `{c}`")),
+            };
         for i in 0..n {
             let (Some(e), Some(offset)) = (c.const_element(i as u32), offset_of(self, i)) else {
                 return refuse(format!("initial contents `{c}`"));
@@ -207,7 +216,8 @@ impl<'m> Reader<'m, '_> {
                 None => refuse(format!("initial contents `{c}`")),
             },
             (_, Some(Opcode::LLVMGetElementPtr)) => {
-                let (base, bytes) = self.constant_gep(c).ok_or_else(|| Refusal::from(format!("initial contents `{c}`")))?;
+                let (base, bytes) =
+                    self.constant_gep(c).ok_or_else(|| Refusal::from(format!("initial contents `{c}`")))?;
                 let (g, rest) = self.address(base)?;
                 Ok((g, rest + bytes))
             }

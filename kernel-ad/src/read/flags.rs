@@ -54,7 +54,8 @@ pub(super) fn cast(op: Opcode) -> Option<CastOp> {
 /// Fast-math flags of an instruction.
 pub(super) fn fast_math(v: Val<'_>) -> Fmf {
     // LLVM's bits, in LLVM's order.
-    const ORDER: [Fmf; 7] = [Fmf::REASSOC, Fmf::NNAN, Fmf::NINF, Fmf::NSZ, Fmf::ARCP, Fmf::CONTRACT, Fmf::AFN];
+    const ORDER: [Fmf; 7] =
+        [Fmf::REASSOC, Fmf::NNAN, Fmf::NINF, Fmf::NSZ, Fmf::ARCP, Fmf::CONTRACT, Fmf::AFN];
     let bits = v.fast_math();
     ORDER.iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, f)| *f).collect()
 }
@@ -182,9 +183,8 @@ pub(super) fn instruction_name(op: Opcode) -> &'static str {
         LLVMInvoke => "invoke",
         LLVMCallBr => "callbr",
         LLVMVAArg => "va_arg",
-        LLVMResume | LLVMLandingPad | LLVMCleanupRet | LLVMCatchRet | LLVMCatchPad | LLVMCleanupPad | LLVMCatchSwitch => {
-            "exception handling"
-        }
+        LLVMResume | LLVMLandingPad | LLVMCleanupRet | LLVMCatchRet | LLVMCatchPad | LLVMCleanupPad
+        | LLVMCatchSwitch => "exception handling",
         _ => "of an unknown kind",
     }
 }

@@ -1,8 +1,8 @@
 //! Instructions, one by one.
 
+use super::flags::*;
 use super::translate::{refuse, Reader, Refusal, Step};
 use crate::kernel::*;
-use super::flags::*;
 use crate::llvm::{Opcode, TypeKind, Val};
 use smallvec::SmallVec;
 
@@ -70,7 +70,10 @@ impl<'m> Reader<'m, '_> {
             }
             LLVMAtomicCmpXchg => self.cmpxchg(v),
             LLVMFence => {
-                let ordering = v.ordering().and_then(ordering).ok_or_else(|| Refusal::from("fence without ordering".to_string()))?;
+                let ordering = v
+                    .ordering()
+                    .and_then(ordering)
+                    .ok_or_else(|| Refusal::from("fence without ordering".to_string()))?;
                 let scope = scope(v)?;
                 self.build(|b| b.insert(Op::Fence { ordering, scope }, Type::Void));
                 Ok(())
@@ -127,7 +130,9 @@ impl<'m> Reader<'m, '_> {
         let (Some((bytes, natural)), Some(count)) = (size, count) else {
             return refuse("local memory of a size that is not known at compile time");
         };
-        let Some(bytes) = bytes.checked_mul(count) else { return refuse("local memory of more than 2^64 bytes") };
+        let Some(bytes) = bytes.checked_mul(count) else {
+            return refuse("local memory of more than 2^64 bytes");
+        };
         let entry = self.k.layout[0];
         let align = if v.align() == 0 { natural } else { v.align() };
         let ty = self.ty(v.ty())?;
@@ -174,7 +179,8 @@ impl<'m> Reader<'m, '_> {
                         (Some(Const::Int(bits)), Type::Int(w)) => (*bits, u32::from(w)),
                         _ => return refuse("switch over something else than integers"),
                     };
-                    let Some(&b) = v.operand(i + 1).and_then(Val::as_block).and_then(|b| self.blocks.get(&b)) else {
+                    let Some(&b) = v.operand(i + 1).and_then(Val::as_block).and_then(|b| self.blocks.get(&b))
+                    else {
                         return refuse("switch to an unknown block");
                     };
                     let shift = 128 - width;
@@ -227,7 +233,9 @@ impl<'m> Reader<'m, '_> {
             if let Some(fields) = fields {
                 let field = index.const_int().or_else(|| index.const_element(0).and_then(Val::const_int));
                 let at = field.and_then(|n| self.ir.field_offset(ty, n as u32));
-                let (Some(n), Some(at)) = (field, at) else { return refuse("struct member that is not constant") };
+                let (Some(n), Some(at)) = (field, at) else {
+                    return refuse("struct member that is not constant");
+                };
                 fixed += i128::from(at);
                 ty = fields[n as usize];
                 continue;
@@ -236,9 +244,12 @@ impl<'m> Reader<'m, '_> {
                 let Some((elem, _)) = ty.elements() else { return refuse("index into a scalar") };
                 ty = elem;
             }
-            let Some((stride, _)) = self.ir.layout_of(ty) else { return refuse(format!("type `{ty}` has no size")) };
+            let Some((stride, _)) = self.ir.layout_of(ty) else {
+                return refuse(format!("type `{ty}` has no size"));
+            };
             if let Some(n) = index.const_int() {
-                fixed += i128::from(super::consts::sign_extend(n, index.ty().int_width())) * i128::from(stride);
+                fixed +=
+                    i128::from(super::consts::sign_extend(n, index.ty().int_width())) * i128::from(stride);
                 continue;
             }
             let n = self.value(index)?;

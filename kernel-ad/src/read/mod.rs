@@ -18,6 +18,9 @@ mod split;
 mod translate;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use crate::compile::{self, CompileOptions};
 use crate::diag::{Code, Diagnostic, Place, Result};
 use crate::kernel::{AddrSpace, Arch, Kernel, LaunchBounds, Type};
@@ -98,10 +101,12 @@ pub fn read_module(bytes: &[u8], file: &str) -> Result<ModuleSource> {
         module::malformed(file, ParseError { message: message.trim().to_string(), at: None, line: None })
     })?;
     let arch = module::arch(file, &ir.triple())?;
-    let kernels: Vec<KernelInfo> = module::kernels(&ir, arch).into_iter().map(|f| module::info(&ir, arch, f)).collect();
+    let kernels: Vec<KernelInfo> =
+        module::kernels(&ir, arch).into_iter().map(|f| module::info(&ir, arch, f)).collect();
     if kernels.is_empty() {
         let d = Diagnostic::new(Code::NoKernel, format!("`{file}` holds no kernel"));
-        let help = "kernels are `__global__` functions; one that nothing instantiates (a template) leaves no code";
+        let help =
+            "kernels are `__global__` functions; one that nothing instantiates (a template) leaves no code";
         return Err(d.help(help).into());
     }
     Ok(ModuleSource { file: file.to_string(), bitcode: ir.bitcode(), kernels })
@@ -124,17 +129,18 @@ impl ModuleSource {
         if let Some(k) = self.kernels.iter().find(|k| k.name == name) {
             return Ok(k);
         }
-        for fits in [
-            (|k, n| k == n) as fn(&str, &str) -> bool,
-            |k, n| names::base_name(k) == n,
-        ] {
-            let found: Vec<&KernelInfo> = self.kernels.iter().filter(|k| fits(&k.source_name, name)).collect();
+        for fits in [(|k, n| k == n) as fn(&str, &str) -> bool, |k, n| names::base_name(k) == n] {
+            let found: Vec<&KernelInfo> =
+                self.kernels.iter().filter(|k| fits(&k.source_name, name)).collect();
             match found[..] {
                 [] => {}
                 [one] => return Ok(one),
                 _ => {
                     let all: Vec<&str> = found.iter().map(|k| k.name.as_str()).collect();
-                    let d = Diagnostic::new(Code::NoSuchKernel, format!("`{name}` names {} kernels of `{}`", found.len(), self.file));
+                    let d = Diagnostic::new(
+                        Code::NoSuchKernel,
+                        format!("`{name}` names {} kernels of `{}`", found.len(), self.file),
+                    );
                     return Err(d.help(format!("give the symbol: {}", all.join(", "))).into());
                 }
             }
@@ -154,7 +160,8 @@ impl ModuleSource {
     pub fn kernel(&self, name: &str) -> Result<Kernel> {
         let info = self.find(name)?;
         let ctx = Context::create();
-        let mut ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
+        let mut ir =
+            Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
         let f = ir.function(&info.name).ok_or_else(|| Diagnostic::new(Code::Bug, "a kernel vanished"))?;
         let mut k = Kernel::new(info.name.as_str(), module::source(&ir, info.arch, f, &self.file));
         k.bounds = info.bounds.clone();
@@ -168,7 +175,8 @@ impl ModuleSource {
     pub fn normalised_text(&self, name: &str) -> Result<String> {
         let info = self.find(name)?;
         let ctx = Context::create();
-        let mut ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
+        let mut ir =
+            Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
         normalise::normalise(&mut ir, info.arch, &info.name)?;
         Ok(ir.text())
     }
@@ -181,7 +189,13 @@ fn refuse_recursion(ir: &Ir<'_>, kernel: &str) -> Result<()> {
     d.ir = Some(call.to_string());
     if let Some(at) = ir.location_of(call) {
         let l = ir.location(at);
-        d.place = Some(Place { file: l.file, line: l.line, col: l.col, function: Some(l.function), inlined_at: Vec::new() });
+        d.place = Some(Place {
+            file: l.file,
+            line: l.line,
+            col: l.col,
+            function: Some(l.function),
+            inlined_at: Vec::new(),
+        });
     }
     Err(d.help("write the recursion as a loop").into())
 }

@@ -2,7 +2,7 @@
 
 use super::{KernelInfo, ParamInfo};
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
-use crate::kernel::{AddrSpace, Arch, LaunchBounds, Lane, FloatTy, Source, Type};
+use crate::kernel::{AddrSpace, Arch, FloatTy, Lane, LaunchBounds, Source, Type};
 use crate::llvm::{Ir, ParseError, Ty, TypeKind, Val};
 
 /// LLVM's numbers of the calling conventions of kernels.
@@ -18,7 +18,9 @@ pub(super) fn malformed(file: &str, e: ParseError) -> Diagnostics {
         d = d.because(format!("in `{file}`"));
     }
     d.ir = e.line;
-    let newer = e.message.contains("Unknown attribute kind") || e.message.contains("Invalid record") || e.message.contains("producer");
+    let newer = e.message.contains("Unknown attribute kind")
+        || e.message.contains("Invalid record")
+        || e.message.contains("producer");
     if newer {
         d.help = Some("it may come from a newer LLVM; this build reads modules of LLVM 19 and older".into());
     }
@@ -35,10 +37,15 @@ pub(super) fn arch(file: &str, triple: &str) -> Result<Arch> {
             let what = if triple.is_empty() { "no triple".to_string() } else { format!("triple `{triple}`") };
             let help = match cpu {
                 "nvptx" => "32-bit NVPTX is not supported: compile for nvptx64-nvidia-cuda",
-                "spirv" | "spir" | "spirv64" | "spir64" => "compile for nvptx64-nvidia-cuda or amdgcn-amd-amdhsa",
+                "spirv" | "spir" | "spirv64" | "spir64" => {
+                    "compile for nvptx64-nvidia-cuda or amdgcn-amd-amdhsa"
+                }
                 _ => "give the device side: clang --cuda-device-only -S -emit-llvm",
             };
-            let d = Diagnostic::new(Code::WrongTriple, format!("`{file}` has {what}, not one of NVPTX or AMDGPU"));
+            let d = Diagnostic::new(
+                Code::WrongTriple,
+                format!("`{file}` has {what}, not one of NVPTX or AMDGPU"),
+            );
             Err(d.help(help).into())
         }
     }
@@ -151,7 +158,11 @@ fn warp_size(arch: Arch, cpu: Option<&str>, features: Option<&str>) -> u32 {
         64
     } else {
         let number = cpu.and_then(|c| c.strip_prefix("gfx")).unwrap_or("90a");
-        if number.len() > 3 { 32 } else { 64 }
+        if number.len() > 3 {
+            32
+        } else {
+            64
+        }
     }
 }
 

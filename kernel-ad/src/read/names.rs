@@ -9,7 +9,7 @@ pub(super) fn source_name(symbol: &str) -> String {
         return symbol.to_string();
     }
     let options = DemangleOptions::new().no_params().no_return_type();
-    Symbol::new(symbol).ok().and_then(|s| s.demangle_with_options(&options).ok()).unwrap_or_else(|| symbol.to_string())
+    Symbol::new(symbol).ok().and_then(|s| s.demangle(&options).ok()).unwrap_or_else(|| symbol.to_string())
 }
 
 /// The name without namespaces and template arguments.

@@ -12,7 +12,8 @@ use std::sync::Once;
 
 /// Inlining, promotion, first clean-up. Twice, since a pointer to a function can become known only by the first round.
 /// `instcombine` in a textual pipeline ends the process when it finds no fixpoint, unless told not to.
-const PROMOTE: &str = "always-inline,globaldce,function(lower-expect,sroa<modify-cfg>,early-cse<memssa>,REFLECT,\
+const PROMOTE: &str =
+    "always-inline,globaldce,function(lower-expect,sroa<modify-cfg>,early-cse<memssa>,REFLECT,\
     simplifycfg,instcombine<no-verify-fixpoint>,lower-constant-intrinsics,simplifycfg),\
     always-inline,globaldce,function(sroa<modify-cfg>,memcpyopt,sroa<modify-cfg>,early-cse<memssa>,\
     instcombine<no-verify-fixpoint>,simplifycfg)";
@@ -28,8 +29,8 @@ const CANONICAL: &str = "function(early-cse<memssa>,instcombine<no-verify-fixpoi
 
 /// Processors that LLVM 19 knows; it prints a warning about others, so they are not told to it.
 const NVPTX_CPUS: &[&str] = &[
-    "sm_50", "sm_52", "sm_53", "sm_60", "sm_61", "sm_62", "sm_70", "sm_72", "sm_75", "sm_80", "sm_86", "sm_87", "sm_89",
-    "sm_90", "sm_90a",
+    "sm_50", "sm_52", "sm_53", "sm_60", "sm_61", "sm_62", "sm_70", "sm_72", "sm_75", "sm_80", "sm_86",
+    "sm_87", "sm_89", "sm_90", "sm_90a",
 ];
 
 /// Leaves `kernel` alone in the module, normalised.
@@ -80,14 +81,22 @@ fn machine(arch: Arch, cpu: Option<&str>) -> Result<TargetMachine> {
     };
     let target = Target::from_triple(&triple).map_err(|e| missing(e.to_string_lossy().into_owned()))?;
     target
-        .create_target_machine(&triple, cpu, "", OptimizationLevel::Default, RelocMode::PIC, CodeModel::Default)
+        .create_target_machine(
+            &triple,
+            cpu,
+            "",
+            OptimizationLevel::Default,
+            RelocMode::PIC,
+            CodeModel::Default,
+        )
         .ok_or_else(|| missing("no target machine".to_string()).into())
 }
 
 fn is_known_gfx(cpu: &str) -> bool {
     const KNOWN: &[&str] = &[
-        "gfx900", "gfx906", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx1010", "gfx1030", "gfx1031", "gfx1032",
-        "gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200", "gfx1201",
+        "gfx900", "gfx906", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx1010", "gfx1030",
+        "gfx1031", "gfx1032", "gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1200",
+        "gfx1201",
     ];
     KNOWN.contains(&cpu)
 }

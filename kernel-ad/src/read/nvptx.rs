@@ -137,7 +137,9 @@ impl<'m> Reader<'m, '_> {
             "barrier0.popc" => (BarrierKind::Popc, None, None, arg(0), true),
             "barrier0.and" => (BarrierKind::And, None, None, arg(0), true),
             "barrier0.or" => (BarrierKind::Or, None, None, arg(0), true),
-            "barrier.n" | "bar.sync" | "barrier.cta.sync.aligned.all" => (BarrierKind::Sync, arg(0), None, None, true),
+            "barrier.n" | "bar.sync" | "barrier.cta.sync.aligned.all" => {
+                (BarrierKind::Sync, arg(0), None, None, true)
+            }
             "barrier" | "barrier.cta.sync.aligned" | "barrier.cta.sync.aligned.count" => {
                 (BarrierKind::Sync, arg(0), arg(1), None, true)
             }
@@ -149,7 +151,11 @@ impl<'m> Reader<'m, '_> {
                 (BarrierKind::Arrive, arg(0), arg(1), None, true)
             }
             "bar.warp.sync" => {
-                return self.one(v, Op::Warp { op: WarpOp::Sync, args: SmallVec::from_vec(args) }, Type::Void);
+                return self.one(
+                    v,
+                    Op::Warp { op: WarpOp::Sync, args: SmallVec::from_vec(args) },
+                    Type::Void,
+                );
             }
             _ => return refuse(format!("intrinsic `llvm.nvvm.{name}`")),
         };
@@ -161,7 +167,9 @@ impl<'m> Reader<'m, '_> {
         let sync = words.get(1) == Some(&"sync");
         let at = if sync { 2 } else { 1 };
         let (Some(&mode), Some(&last)) = (words.get(at), words.last()) else { return refuse("shuffle") };
-        let Some(op) = shuffle_op(mode, last.ends_with('p')) else { return refuse(format!("shuffle `{mode}`")) };
+        let Some(op) = shuffle_op(mode, last.ends_with('p')) else {
+            return refuse(format!("shuffle `{mode}`"));
+        };
         let mut args = self.args(v)?;
         if !sync {
             args.insert(0, self.k.int(Type::I32, -1));
@@ -259,7 +267,9 @@ impl<'m> Reader<'m, '_> {
                 return Ok(());
             }
             p = match at.opcode() {
-                Some(Opcode::LLVMGetElementPtr | Opcode::LLVMAddrSpaceCast | Opcode::LLVMFreeze) => at.operand(0),
+                Some(Opcode::LLVMGetElementPtr | Opcode::LLVMAddrSpaceCast | Opcode::LLVMFreeze) => {
+                    at.operand(0)
+                }
                 _ => None,
             };
         }

@@ -1,9 +1,9 @@
 //! Math functions with pointer results (`sincosf`, `modf`, `frexp`, `remquo`) are split before LLVM's passes run: each gets
 //! a body of pure calls and stores, so that the variables behind the pointers can become SSA values.
 
+use crate::kernel::MathFn;
 use crate::llvm::{Ir, Ty, TypeKind, Val};
 use crate::mathlib::{self, MathCall, Shape};
-use crate::kernel::MathFn;
 use std::fmt::Write as _;
 
 /// Names of the pure parts: `kad.part.<k>.<function>`, where part 0 is the function's own result and part `k` what it
@@ -56,7 +56,13 @@ fn body(f: Val<'_>, result: Option<MathFn>, stores: &[(MathFn, usize)]) -> Optio
     if result.is_some() { ret == float } else { ret.kind() == TypeKind::LLVMVoidTypeKind }.then_some(())?;
 
     let list = |with_names: bool, n: usize| {
-        let one = |(i, p): (usize, &Val<'_>)| if with_names { format!("{} %{i}", p.ty()) } else { p.ty().to_string() };
+        let one = |(i, p): (usize, &Val<'_>)| {
+            if with_names {
+                format!("{} %{i}", p.ty())
+            } else {
+                p.ty().to_string()
+            }
+        };
         params[..n].iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
     };
     let args = list(true, arity);
@@ -67,10 +73,15 @@ fn body(f: Val<'_>, result: Option<MathFn>, stores: &[(MathFn, usize)]) -> Optio
     for (k, &(part, at)) in stores.iter().enumerate() {
         let ptr = params.get(at)?.ty();
         (ptr.kind() == TypeKind::LLVMPointerTypeKind).then_some(())?;
-        let ty = if matches!(part, MathFn::FrexpExp | MathFn::RemquoQuo) { "i32".to_string() } else { float.to_string() };
+        let ty = if matches!(part, MathFn::FrexpExp | MathFn::RemquoQuo) {
+            "i32".to_string()
+        } else {
+            float.to_string()
+        };
         let k = k + 1;
         let _ = writeln!(declared, "declare {ty} @{PART}{k}.{name}({types})");
-        let _ = writeln!(out, "  %v{k} = call {ty} @{PART}{k}.{name}({args})\n  store {ty} %v{k}, {ptr} %{at}");
+        let _ =
+            writeln!(out, "  %v{k} = call {ty} @{PART}{k}.{name}({args})\n  store {ty} %v{k}, {ptr} %{at}");
     }
     if result.is_some() {
         let _ = writeln!(declared, "declare {ret} @{PART}0.{name}({types})");
@@ -82,5 +93,8 @@ fn body(f: Val<'_>, result: Option<MathFn>, stores: &[(MathFn, usize)]) -> Optio
 }
 
 fn is_float(ty: Ty<'_>) -> bool {
-    matches!(ty.kind(), TypeKind::LLVMFloatTypeKind | TypeKind::LLVMDoubleTypeKind | TypeKind::LLVMHalfTypeKind)
+    matches!(
+        ty.kind(),
+        TypeKind::LLVMFloatTypeKind | TypeKind::LLVMDoubleTypeKind | TypeKind::LLVMHalfTypeKind
+    )
 }

@@ -95,7 +95,9 @@ pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
 /// Blocks that the entry reaches, each before its successors except along back edges.
 fn reverse_postorder(f: Val<'_>) -> Vec<Blk<'_>> {
     let Some(&entry) = f.blocks().first() else { return Vec::new() };
-    let succs = |b: Blk<'_>| b.terminator().map(Val::successors).unwrap_or_default();
+    fn succs(b: Blk<'_>) -> Vec<Blk<'_>> {
+        b.terminator().map(Val::successors).unwrap_or_default()
+    }
     let mut seen = HashSet::from([entry]);
     let mut post = Vec::new();
     let mut stack = vec![(entry, succs(entry))];
@@ -258,7 +260,13 @@ impl<'m> Reader<'m, '_> {
         }
         let d = self.ir.location(at);
         let inlined_at = d.inlined_at.map(|m| self.location(m));
-        let l = self.k.locs.push(LocData { file: d.file, line: d.line, col: d.col, function: d.function, inlined_at });
+        let l = self.k.locs.push(LocData {
+            file: d.file,
+            line: d.line,
+            col: d.col,
+            function: d.function,
+            inlined_at,
+        });
         self.locs.insert(at, l);
         l
     }

@@ -48,7 +48,9 @@ impl<'m> Reader<'m, '_> {
 
     fn array(&mut self, ty: Ty<'m>) -> Step<Type> {
         let Some((elem, n)) = ty.elements() else { return refuse(format!("type `{ty}`")) };
-        let Some((stride, align)) = self.ir.layout_of(elem) else { return refuse(format!("type `{ty}` has no size")) };
+        let Some((stride, align)) = self.ir.layout_of(elem) else {
+            return refuse(format!("type `{ty}` has no size"));
+        };
         let elem_ty = self.ty(elem)?;
         let (Ok(len), Ok(stride)) = (u32::try_from(n), u32::try_from(stride)) else {
             return refuse(format!("array `{ty}` is larger than 4 GiB"));

@@ -1,0 +1,136 @@
+// Stands in for the CUDA toolkit's headers when a .cu file is compiled for its device side only. Included before the file.
+// Built on the headers that clang itself brings.
+#ifndef KAD_CUDA_H
+#define KAD_CUDA_H
+
+#ifndef __CUDACC__
+#define __CUDACC__ 1
+#endif
+#define CUDA_VERSION 12040
+#define CUDART_VERSION 12040
+#define __CUDACC_VER_MAJOR__ 12
+#define __CUDACC_VER_MINOR__ 4
+#define __CUDA_PREC_DIV 1
+#define __CUDA_PREC_SQRT 1
+#ifndef __USE_FAST_MATH__
+#define __USE_FAST_MATH__ 0
+#endif
+
+#define __host__ __attribute__((host))
+#define __device__ __attribute__((device))
+#define __global__ __attribute__((global))
+#define __shared__ __attribute__((shared))
+#define __constant__ __attribute__((constant))
+#define __managed__ __attribute__((device))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __align__(n) __attribute__((aligned(n)))
+#define __grid_constant__
+#ifndef __restrict__
+#define __restrict__ __restrict
+#endif
+#define CUDART_CB
+#define CUDARTAPI
+
+#include <__clang_cuda_math_forward_declares.h>
+#include <cmath>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/kad_vector_types.h"
+#include <__clang_cuda_builtin_vars.h>
+
+#define KAD_COORDINATE(T) \
+  __device__ inline T::operator dim3() const { return dim3(x, y, z); } \
+  __device__ inline T::operator uint3() const { return {x, y, z}; }
+KAD_COORDINATE(__cuda_builtin_threadIdx_t)
+KAD_COORDINATE(__cuda_builtin_blockIdx_t)
+KAD_COORDINATE(__cuda_builtin_blockDim_t)
+KAD_COORDINATE(__cuda_builtin_gridDim_t)
+
+typedef unsigned int cuuint32_t;
+
+#include <__clang_cuda_libdevice_declares.h>
+#include <__clang_cuda_device_functions.h>
+#include <__clang_cuda_math.h>
+
+extern "C" {
+__device__ int vprintf(const char *, const char *);
+__device__ int printf(const char *, ...);
+__device__ void free(void *) __attribute((nothrow));
+__device__ void *malloc(size_t) __attribute((nothrow)) __attribute__((malloc));
+__device__ void __assertfail(const char *message, const char *file, unsigned line, const char *function, size_t char_size);
+__device__ static inline void __assert_fail(const char *message, const char *file, unsigned line, const char *function) {
+  __assertfail(message, file, line, function, sizeof(char));
+}
+}
+
+#include <__clang_cuda_cmath.h>
+#include <__clang_cuda_intrinsics.h>
+#include <__clang_cuda_complex_builtins.h>
+
+__device__ static inline __attribute__((always_inline)) float rsqrt(float x) { return rsqrtf(x); }
+__device__ static inline __attribute__((always_inline)) float rcbrt(float x) { return rcbrtf(x); }
+__device__ static inline __attribute__((always_inline)) float sinpi(float x) { return sinpif(x); }
+__device__ static inline __attribute__((always_inline)) float cospi(float x) { return cospif(x); }
+__device__ static inline __attribute__((always_inline)) float erfcx(float x) { return erfcxf(x); }
+__device__ static inline __attribute__((always_inline)) float erfinv(float x) { return erfinvf(x); }
+__device__ static inline __attribute__((always_inline)) float erfcinv(float x) { return erfcinvf(x); }
+__device__ static inline __attribute__((always_inline)) float normcdf(float x) { return normcdff(x); }
+__device__ static inline __attribute__((always_inline)) float normcdfinv(float x) { return normcdfinvf(x); }
+__device__ static inline __attribute__((always_inline)) float copysign(float x, float y) { return copysignf(x, y); }
+
+// Integer minima and maxima, and mixtures of types, as CUDA's headers have them.
+#define KAD_DEV __device__ static inline __attribute__((always_inline))
+KAD_DEV unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }
+KAD_DEV unsigned int max(unsigned int a, unsigned int b) { return a > b ? a : b; }
+KAD_DEV unsigned int min(int a, unsigned int b) { return min((unsigned int)a, b); }
+KAD_DEV unsigned int min(unsigned int a, int b) { return min(a, (unsigned int)b); }
+KAD_DEV unsigned int max(int a, unsigned int b) { return max((unsigned int)a, b); }
+KAD_DEV unsigned int max(unsigned int a, int b) { return max(a, (unsigned int)b); }
+KAD_DEV long min(long a, long b) { return a < b ? a : b; }
+KAD_DEV long max(long a, long b) { return a > b ? a : b; }
+KAD_DEV long long min(long long a, long long b) { return a < b ? a : b; }
+KAD_DEV long long max(long long a, long long b) { return a > b ? a : b; }
+KAD_DEV unsigned long min(unsigned long a, unsigned long b) { return a < b ? a : b; }
+KAD_DEV unsigned long max(unsigned long a, unsigned long b) { return a > b ? a : b; }
+KAD_DEV unsigned long long min(unsigned long long a, unsigned long long b) { return a < b ? a : b; }
+KAD_DEV unsigned long long max(unsigned long long a, unsigned long long b) { return a > b ? a : b; }
+KAD_DEV float min(float a, float b) { return fminf(a, b); }
+KAD_DEV float max(float a, float b) { return fmaxf(a, b); }
+KAD_DEV double min(double a, double b) { return fmin(a, b); }
+KAD_DEV double max(double a, double b) { return fmax(a, b); }
+KAD_DEV double min(float a, double b) { return fmin((double)a, b); }
+KAD_DEV double min(double a, float b) { return fmin(a, (double)b); }
+KAD_DEV double max(float a, double b) { return fmax((double)a, b); }
+KAD_DEV double max(double a, float b) { return fmax(a, (double)b); }
+
+// Cache hints of loads and stores are hints: plain accesses.
+#define KAD_CACHE(T) \
+  KAD_DEV T __ldcg(const T *p) { return *p; } \
+  KAD_DEV T __ldca(const T *p) { return *p; } \
+  KAD_DEV T __ldcs(const T *p) { return __builtin_nontemporal_load(p); } \
+  KAD_DEV T __ldlu(const T *p) { return *p; } \
+  KAD_DEV T __ldcv(const T *p) { return *(const volatile T *)p; } \
+  KAD_DEV void __stcg(T *p, T v) { *p = v; } \
+  KAD_DEV void __stwb(T *p, T v) { *p = v; } \
+  KAD_DEV void __stcs(T *p, T v) { __builtin_nontemporal_store(v, p); } \
+  KAD_DEV void __stwt(T *p, T v) { *(volatile T *)p = v; }
+KAD_CACHE(int)
+KAD_CACHE(unsigned int)
+KAD_CACHE(long long)
+KAD_CACHE(unsigned long long)
+KAD_CACHE(float)
+KAD_CACHE(double)
+
+#include "kad_cuda_atomics.h"
+#include "kad_cuda_host.h"
+
+#endif

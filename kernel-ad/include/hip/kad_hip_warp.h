@@ -1,0 +1,52 @@
+// HIP's operations among the threads of a wavefront.
+#ifndef KAD_HIP_WARP_H
+#define KAD_HIP_WARP_H
+
+KAD_DEV unsigned int __lane_id() { return __builtin_amdgcn_mbcnt_hi(-1, __builtin_amdgcn_mbcnt_lo(-1, 0)); }
+KAD_DEV unsigned long long __ballot(int p) { return __builtin_amdgcn_ballot_w64(p != 0); }
+KAD_DEV int __all(int p) { return __builtin_amdgcn_ballot_w64(p == 0) == 0; }
+KAD_DEV int __any(int p) { return __builtin_amdgcn_ballot_w64(p != 0) != 0; }
+KAD_DEV unsigned long long __activemask() { return __builtin_amdgcn_ballot_w64(true); }
+
+KAD_DEV int kad_pull(int lane, int v) { return __builtin_amdgcn_ds_bpermute(lane << 2, v); }
+KAD_DEV int __shfl(int v, int lane, int width = warpSize) {
+  int self = __lane_id();
+  return kad_pull((lane & (width - 1)) + (self & ~(width - 1)), v);
+}
+KAD_DEV int __shfl_up(int v, unsigned int delta, int width = warpSize) {
+  int self = __lane_id();
+  int from = self - (int)delta;
+  return kad_pull(from < (self & ~(width - 1)) ? self : from, v);
+}
+KAD_DEV int __shfl_down(int v, unsigned int delta, int width = warpSize) {
+  int self = __lane_id();
+  int from = self + (int)delta;
+  return kad_pull((int)((self & (width - 1)) + delta) >= width ? self : from, v);
+}
+KAD_DEV int __shfl_xor(int v, int mask, int width = warpSize) {
+  int self = __lane_id();
+  int from = self ^ mask;
+  return kad_pull(from >= ((self + width) & ~(width - 1)) ? self : from, v);
+}
+
+#define KAD_SHUFFLE32(NAME, T, A) \
+  KAD_DEV T NAME(T v, A arg, int width = warpSize) { \
+    return __builtin_bit_cast(T, NAME(__builtin_bit_cast(int, v), arg, width)); \
+  }
+#define KAD_SHUFFLE64(NAME, T, A) \
+  KAD_DEV T NAME(T v, A arg, int width = warpSize) { \
+    int2 w = __builtin_bit_cast(int2, v); \
+    w.x = NAME(w.x, arg, width); \
+    w.y = NAME(w.y, arg, width); \
+    return __builtin_bit_cast(T, w); \
+  }
+#define KAD_SHUFFLES(NAME, A) \
+  KAD_SHUFFLE32(NAME, unsigned int, A) KAD_SHUFFLE32(NAME, float, A) \
+  KAD_SHUFFLE64(NAME, double, A) KAD_SHUFFLE64(NAME, long, A) KAD_SHUFFLE64(NAME, unsigned long, A) \
+  KAD_SHUFFLE64(NAME, long long, A) KAD_SHUFFLE64(NAME, unsigned long long, A)
+KAD_SHUFFLES(__shfl, int)
+KAD_SHUFFLES(__shfl_up, unsigned int)
+KAD_SHUFFLES(__shfl_down, unsigned int)
+KAD_SHUFFLES(__shfl_xor, int)
+
+#endif

@@ -1,0 +1,57 @@
+//! Our headers, carried in the binary and written out for clang.
+
+use crate::diag::{Code, Diagnostic, Result};
+use std::path::{Path, PathBuf};
+
+/// Path below the include directory, and contents.
+type Header = (&'static str, &'static str);
+
+/// For CUDA.
+pub(super) const CUDA: &[Header] = &[
+    ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
+    ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
+    ("cuda/crt/sm_70_rt.hpp", include_str!("../../include/cuda/crt/sm_70_rt.hpp")),
+    ("cuda/cuda.h", include_str!("../../include/cuda/cuda.h")),
+    ("cuda/cuda_runtime.h", include_str!("../../include/cuda/cuda_runtime.h")),
+    ("cuda/cuda_runtime_api.h", include_str!("../../include/cuda/cuda_runtime_api.h")),
+    ("cuda/device_atomic_functions.h", include_str!("../../include/cuda/device_atomic_functions.h")),
+    ("cuda/device_functions.h", include_str!("../../include/cuda/device_functions.h")),
+    ("cuda/device_launch_parameters.h", include_str!("../../include/cuda/device_launch_parameters.h")),
+    ("cuda/driver_types.h", include_str!("../../include/cuda/driver_types.h")),
+    ("cuda/host_defines.h", include_str!("../../include/cuda/host_defines.h")),
+    ("cuda/kad_cuda.h", include_str!("../../include/cuda/kad_cuda.h")),
+    ("cuda/kad_cuda_atomics.h", include_str!("../../include/cuda/kad_cuda_atomics.h")),
+    ("cuda/kad_cuda_host.h", include_str!("../../include/cuda/kad_cuda_host.h")),
+    ("cuda/math_functions.h", include_str!("../../include/cuda/math_functions.h")),
+    ("cuda/sm_30_intrinsics.h", include_str!("../../include/cuda/sm_30_intrinsics.h")),
+    ("cuda/vector_functions.h", include_str!("../../include/cuda/vector_functions.h")),
+    ("cuda/vector_types.h", include_str!("../../include/cuda/vector_types.h")),
+];
+
+/// For HIP.
+pub(super) const HIP: &[Header] = &[
+    ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
+    ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
+    ("hip/hip/hip_math_constants.h", include_str!("../../include/hip/hip/hip_math_constants.h")),
+    ("hip/hip/hip_runtime.h", include_str!("../../include/hip/hip/hip_runtime.h")),
+    ("hip/hip/hip_runtime_api.h", include_str!("../../include/hip/hip/hip_runtime_api.h")),
+    ("hip/hip/hip_vector_types.h", include_str!("../../include/hip/hip/hip_vector_types.h")),
+    ("hip/hip/math_functions.h", include_str!("../../include/hip/hip/math_functions.h")),
+    ("hip/kad_hip.h", include_str!("../../include/hip/kad_hip.h")),
+    ("hip/kad_hip_atomics.h", include_str!("../../include/hip/kad_hip_atomics.h")),
+    ("hip/kad_hip_host.h", include_str!("../../include/hip/kad_hip_host.h")),
+    ("hip/kad_hip_warp.h", include_str!("../../include/hip/kad_hip_warp.h")),
+];
+
+/// Writes headers below `dir`; gives the directory that holds the languages' directories.
+pub(super) fn write(dir: &Path, headers: &[Header]) -> Result<PathBuf> {
+    let root = dir.join("include");
+    for (name, text) in headers {
+        let path = root.join(name);
+        let parent = path.parent().unwrap_or(&root);
+        std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text)).map_err(|e| {
+            Diagnostic::new(Code::ToolFailed, format!("cannot write `{}`: {e}", path.display()))
+        })?;
+    }
+    Ok(root)
+}
