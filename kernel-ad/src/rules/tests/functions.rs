@@ -65,7 +65,8 @@ fn case(f: MathFn, ty: Type, int_at: Option<usize>) -> Case {
     let mut b = KernelBuilder::new(&mut k);
     let block = b.block("entry");
     b.switch_to(block);
-    let op = Op::Math { func: f, flavor: Flavor::Library, args: SmallVec::from_slice(&params), fmf: Fmf::empty() };
+    let op =
+        Op::Math { func: f, flavor: Flavor::Library, args: SmallVec::from_slice(&params), fmf: Fmf::empty() };
     let inst = b.insert(op, ty);
     Case { k, block, params, inst }
 }
@@ -163,9 +164,18 @@ fn check(f: MathFn, int_at: Option<usize>, args: &[Num]) {
             let want = difference(f, &args, i);
             let scale = want.abs().max(1e-3);
             // Cancellation of larger terms near a zero of the derivative.
-            let room = tolerance * if matches!(f, Erfcx | Y1 | J1 | Jn | Yn | Tgamma | Lgamma | Fmod | Remainder) { 20.0 } else { 1.0 };
+            let room = tolerance
+                * if matches!(f, Erfcx | Y1 | J1 | Jn | Yn | Tgamma | Lgamma | Fmod | Remainder) {
+                    20.0
+                } else {
+                    1.0
+                };
             let err = (forward[j] - want).abs() / scale;
-            assert!(err <= room, "{f:?}{args:?} by {i} in {ty:?}: {} instead of {want}, off by {err:e}", forward[j]);
+            assert!(
+                err <= room,
+                "{f:?}{args:?} by {i} in {ty:?}: {} instead of {want}, off by {err:e}",
+                forward[j]
+            );
             assert!(
                 (forward[j] - reverse[j]).abs() <= 1e-12 * scale,
                 "{f:?}{args:?} by {i}: forward {}, reverse {}",

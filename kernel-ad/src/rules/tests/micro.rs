@@ -84,7 +84,9 @@ pub(crate) fn get(k: &Kernel, env: &HashMap<Value, M>, v: Value) -> M {
 }
 
 fn constant(k: &Kernel, ty: Type, c: &Const) -> M {
-    let many = |n: usize, f: &dyn Fn(usize) -> Type| M::Many((0..n).map(|i| constant(k, f(i), &Const::Zero)).collect());
+    let many = |n: usize, f: &dyn Fn(usize) -> Type| {
+        M::Many((0..n).map(|i| constant(k, f(i), &Const::Zero)).collect())
+    };
     match (c, ty) {
         (Const::Elems(vs), _) => M::Many(vs.iter().map(|&v| get(k, &HashMap::new(), v)).collect()),
         (_, Type::Vec(l, n)) => many(n.into(), &|_| l.ty()),
@@ -119,14 +121,18 @@ fn step(k: &Kernel, env: &HashMap<Value, M>, op: &Op, ty: Type) -> M {
             };
             M::Many(mask.iter().map(|&m| pick(m)).collect())
         }
-        Op::ExtractValue { path, .. } => path.iter().fold(args[0].clone(), |m, &i| m.many()[i as usize].clone()),
+        Op::ExtractValue { path, .. } => {
+            path.iter().fold(args[0].clone(), |m, &i| m.many()[i as usize].clone())
+        }
         Op::InsertValue { path, .. } => with(&args[0], path, &args[1]),
         Op::Freeze { .. } => args[0].clone(),
         Op::Select { .. } if matches!(args[0], M::I(_)) => args[if args[0].i() != 0 { 1 } else { 2 }].clone(),
         _ => match ty {
             Type::Vec(l, n) => M::Many(
                 (0..n.into())
-                    .map(|i| lane(k, op, l.ty(), &args.iter().map(|a| a.many()[i].clone()).collect::<Vec<_>>()))
+                    .map(|i| {
+                        lane(k, op, l.ty(), &args.iter().map(|a| a.many()[i].clone()).collect::<Vec<_>>())
+                    })
                     .collect(),
             ),
             _ => lane(k, op, ty, &args),
@@ -225,7 +231,8 @@ pub(crate) fn eval_unary_call(callee: &str, arg: Type, x: f64, int: Option<i128>
     let mut args = vec![p];
     args.extend(int.map(|n| b.k.int(Type::I32, n)));
     let call = crate::mathlib::from_callee(callee).expect("known callee");
-    let v = crate::mathlib::build(&mut b, &call, &args, ret, Fmf::empty()).expect("buildable").expect("result");
+    let v =
+        crate::mathlib::build(&mut b, &call, &args, ret, Fmf::empty()).expect("buildable").expect("result");
     let env = run(&k, block, &HashMap::from([(p, M::F(x))]));
     match get(&k, &env, v) {
         M::F(x) => x,
