@@ -1,4 +1,161 @@
-//! Kernel IR to code: LLVM assembly, LLVM's optimiser, then PTX, HSACO or a host shared object.
+//! Kernel IR to code: LLVM assembly, LLVM's optimiser, then PTX, HSACO or a host shared object, with a manifest.
 
+pub mod codegen;
+pub mod gpu;
+pub mod link;
 pub mod lower;
+pub mod manifest;
+pub mod tape;
+pub mod target;
 pub mod text;
+
+pub use target::Target;
+
+use crate::diag::{Code, Diagnostic, Result};
+use crate::grad::Gradient;
+use crate::kernel::{verify, Arch, Kernel};
+use codegen::{compile, Output};
+use gpu::Libraries;
+use shadow_mem::{Manifest, TapeLayout};
+
+/// Form of an artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// Assembly of the target; PTX for NVPTX, which the driver compiles.
+    Asm,
+    /// What a driver or `dlopen` loads: HSACO, a host shared object.
+    Obj,
+    /// LLVM bitcode, optimised.
+    Bc,
+    /// LLVM assembly, optimised.
+    Llvm,
+}
+
+/// What is emitted.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A kernel as it is.
+    Primal(&'a Kernel),
+    /// A gradient, with its counting kernel if it has one.
+    Gradient(&'a Gradient),
+}
+
+impl<'a> From<&'a Kernel> for Subject<'a> {
+    fn from(k: &'a Kernel) -> Self {
+        Subject::Primal(k)
+    }
+}
+
+impl<'a> From<&'a Gradient> for Subject<'a> {
+    fn from(g: &'a Gradient) -> Self {
+        Subject::Gradient(g)
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// The kernels: the one asked for first, then the one that counts its tape.
+    pub fn kernels(&self) -> Vec<&'a Kernel> {
+        match self {
+            Subject::Primal(k) => vec![k],
+            Subject::Gradient(g) => {
+                let mut out = vec![&g.kernel];
+                let mut next = &g.counter;
+                while let Some(c) = next {
+                    out.push(&c.kernel);
+                    next = &c.counter;
+                }
+                out
+            }
+        }
+    }
+}
+
+/// Code with its manifest: all that a launcher needs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Artifact {
+    /// The code.
+    pub bytes: Vec<u8>,
+    /// Its form.
+    pub format: Format,
+    /// The kernel that was asked for; its counting kernel is in the tape's entry.
+    pub manifest: Manifest,
+}
+
+/// The form in which a target's driver takes code.
+pub fn loadable(target: &Target) -> Format {
+    match target {
+        Target::Nvptx(_) => Format::Asm,
+        Target::Amdgpu(_) | Target::Host => Format::Obj,
+    }
+}
+
+/// Emits a kernel or a gradient for a target.
+pub fn emit<'a>(subject: impl Into<Subject<'a>>, target: &Target, format: Format) -> Result<Artifact> {
+    emit_with(subject, target, format, Libraries::installed())
+}
+
+/// As [`emit`], with device libraries of the caller's choice.
+pub fn emit_with<'a>(
+    subject: impl Into<Subject<'a>>,
+    target: &Target,
+    format: Format,
+    libraries: &Libraries,
+) -> Result<Artifact> {
+    let subject = subject.into();
+    let kernels = subject.kernels();
+    for k in &kernels {
+        verify(k)?;
+        check_architecture(k, target)?;
+    }
+    let bytes = match target {
+        Target::Nvptx(cpu) => {
+            if format == Format::Obj {
+                return Err(Diagnostic::new(Code::NotOnTarget, "NVIDIA's object format is not made here")
+                    .help("emit `asm`: the driver compiles PTX when it loads it; ptxas makes objects of it")
+                    .into());
+            }
+            let mut module = gpu::nvptx(&kernels, cpu, libraries)?;
+            module.recipe.output = output(format);
+            compile(&module.text, &module.recipe)?
+        }
+        Target::Amdgpu(cpu) => {
+            let mut module = gpu::amdgpu(&kernels, cpu, libraries)?;
+            module.recipe.output = output(format);
+            let code = compile(&module.text, &module.recipe)?;
+            match format {
+                Format::Obj => link::shared_object(&code, &[])?,
+                _ => code,
+            }
+        }
+        Target::Host => return Err(Diagnostic::new(Code::NotOnTarget, "the host target is not there yet").into()),
+    };
+    let manifest = manifest::manifest(&subject, target, TapeLayout::Interleaved)?;
+    Ok(Artifact { bytes, format, manifest })
+}
+
+fn output(format: Format) -> Output {
+    match format {
+        Format::Asm => Output::Assembly,
+        Format::Obj => Output::Object,
+        Format::Bc => Output::Bitcode,
+        Format::Llvm => Output::Text,
+    }
+}
+
+fn check_architecture(k: &Kernel, target: &Target) -> Result<()> {
+    match target.arch() {
+        Some(arch) if arch != k.source.arch => {
+            let name = |a: Arch| if a == Arch::Nvptx { "NVIDIA" } else { "AMD" };
+            let message = format!(
+                "`{}` was compiled for {} devices and cannot become code for `{target}`",
+                k.name,
+                name(k.source.arch)
+            );
+            Err(Diagnostic::new(Code::NotOnTarget, message)
+                .because("thread coordinates, address spaces and warp operations differ")
+                .help(format!("compile the source for {}, or choose `host`", name(arch)))
+                .into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,301 @@
+//! AMDGPU.
+
+use super::{accumulate, asm, globals, libraries, libraries::Libraries, math, Header};
+use crate::diag::{Code, Result};
+use crate::emit::lower::{self, Accumulation, AsmCall, Atomic, BarrierCall, Exchange, Lower, MathCall, Ops};
+use crate::emit::tape::{self, TapeBase};
+use crate::emit::target::AmdCpu;
+use crate::emit::text::{ModuleText, Operand};
+use crate::kernel::*;
+use crate::llvm::MachineSpec;
+
+/// AMDGPU's side of the translation of one kernel.
+pub(super) struct Amdgpu<'a> {
+    cpu: AmdCpu,
+    warp_size: u32,
+    math: math::Device<'a>,
+    libraries: &'a Libraries,
+    called_library: bool,
+    tape: Option<TapeBase>,
+}
+
+impl<'a> Amdgpu<'a> {
+    pub(super) fn new(cpu: AmdCpu, warp_size: u32, libraries: &'a Libraries) -> Self {
+        let math = math::Device::new(Arch::Amdgpu, libraries);
+        Amdgpu { cpu, warp_size, math, libraries, called_library: false, tape: None }
+    }
+
+    /// True when a function of ocml or ockl was called.
+    pub(super) fn needs_library(&self) -> bool {
+        self.math.needs_library || self.called_library
+    }
+
+    fn tape(&mut self, cx: &mut Lower<'_>) -> Result<TapeBase> {
+        if self.tape.is_none() {
+            self.tape = Some(tape::base(cx, self)?);
+        }
+        Ok(self.tape.clone().expect("set above"))
+    }
+
+    /// Type of a lane mask.
+    fn mask(&self) -> String {
+        format!("i{}", self.warp_size)
+    }
+
+    fn ballot(&self, cx: &mut Lower<'_>, pred: Operand) -> Operand {
+        let mask = self.mask();
+        cx.call(&mask, &format!("llvm.amdgcn.ballot.{mask}"), &[pred])
+    }
+
+    fn lane_id(&self, cx: &mut Lower<'_>) -> Operand {
+        let low = cx.call("i32", "llvm.amdgcn.mbcnt.lo", &[Operand::i32(-1), Operand::i32(0)]);
+        match self.warp_size {
+            32 => low,
+            _ => cx.call("i32", "llvm.amdgcn.mbcnt.hi", &[Operand::i32(-1), low]),
+        }
+    }
+}
+
+/// Convention and attributes of a kernel.
+pub(super) fn header(m: &mut ModuleText, k: &Kernel, machine: &MachineSpec) -> Header {
+    let threads = match k.bounds.required_block {
+        Some(b) => {
+            let n: u32 = b.iter().product();
+            format!("{n},{n}")
+        }
+        None => format!("1,{}", k.bounds.max_threads.unwrap_or(1024)),
+    };
+    let features = match machine.features.as_str() {
+        "" => String::new(),
+        f => format!(" \"target-features\"=\"{f}\""),
+    };
+    let attributes = format!(
+        "nounwind convergent \"target-cpu\"=\"{}\"{features} \"amdgpu-flat-work-group-size\"=\"{threads}\" \
+         \"uniform-work-group-size\"=\"true\" \"amdgpu-unsafe-fp-atomics\"=\"true\"",
+        machine.cpu
+    );
+    let mut tail = m.attribute_group(&attributes);
+    if let Some([x, y, z]) = k.bounds.required_block {
+        tail += &format!(" !reqd_work_group_size {}", m.metadata(&format!("{{i32 {x}, i32 {y}, i32 {z}}}")));
+    }
+    Header { convention: "amdgpu_kernel", by_value: "byref", tail }
+}
+
+/// The constants by which ocml and ockl know the processor and the wanted accuracy.
+pub(super) fn oclc_constants(m: &mut ModuleText, cpu: &AmdCpu, warp_size: u32) {
+    let mut define = |name: &str, ty: &str, value: u32| {
+        m.global(&format!("__oclc_{name}"), format!("linkonce_odr hidden addrspace(4) constant {ty} {value}"));
+    };
+    define("ISA_version", "i32", cpu.isa_version());
+    define("ABI_version", "i32", 500);
+    define("wavefrontsize64", "i8", u32::from(warp_size == 64));
+    define("wavefrontsize_log2", "i8", warp_size.ilog2());
+    define("correctly_rounded_sqrt32", "i8", 1);
+    for name in ["finite_only_opt", "unsafe_math_opt", "daz_opt"] {
+        define(name, "i8", 0);
+    }
+}
+
+impl Ops for Amdgpu<'_> {
+    fn name(&self) -> String {
+        format!("amdgpu:{}", self.cpu.name)
+    }
+
+    fn scope(&self, scope: Scope) -> &'static str {
+        match (scope.level, scope.one_as) {
+            (ScopeLevel::Thread, false) => "singlethread",
+            (ScopeLevel::Thread, true) => "singlethread-one-as",
+            (ScopeLevel::Warp, false) => "wavefront",
+            (ScopeLevel::Warp, true) => "wavefront-one-as",
+            (ScopeLevel::Block, false) => "workgroup",
+            (ScopeLevel::Block, true) => "workgroup-one-as",
+            (ScopeLevel::Device, false) => "agent",
+            (ScopeLevel::Device, true) => "agent-one-as",
+            (ScopeLevel::System, false) => "",
+            (ScopeLevel::System, true) => "one-as",
+        }
+    }
+
+    fn alloca(&mut self, cx: &mut Lower<'_>, bytes: u64, align: u32, space: AddrSpace) -> Result<Operand> {
+        let want = self.ptr_ty(space);
+        Ok(super::alloca(cx, 5, &want, bytes, align))
+    }
+
+    fn global(&mut self, cx: &mut Lower<'_>, g: Global) -> Result<Operand> {
+        Ok(globals::address(cx, self, g))
+    }
+
+    fn special(&mut self, cx: &mut Lower<'_>, s: Special) -> Result<Operand> {
+        let axis = |a: u8| ["x", "y", "z"][usize::from(a.min(2))];
+        Ok(match s {
+            Special::ThreadId(a) => cx.call("i32", &format!("llvm.amdgcn.workitem.id.{}", axis(a)), &[]),
+            Special::BlockId(a) => cx.call("i32", &format!("llvm.amdgcn.workgroup.id.{}", axis(a)), &[]),
+            // Offsets of the hidden arguments in code object version 5.
+            Special::GridDim(a) => hidden(cx, 4 * u32::from(a), 4),
+            Special::BlockDim(a) => hidden(cx, 12 + 2 * u32::from(a), 2),
+            Special::DynamicSharedSize => hidden(cx, 120, 4),
+            Special::LaneId => self.lane_id(cx),
+            Special::WarpSize => Operand::i32(self.warp_size as i32),
+            Special::WarpId => {
+                let linear = linear_in_block(cx, self)?;
+                cx.f.value("i32", format_args!("udiv {linear}, {}", self.warp_size))
+            }
+            Special::Clock => {
+                let c = cx.call("i64", "llvm.readcyclecounter", &[]);
+                cx.f.value("i32", format_args!("trunc {c} to i32"))
+            }
+            Special::TotalSharedSize | Special::LaneMask(_) | Special::SmId | Special::NSmId => {
+                return Err(cx.error(Code::NotOnTarget, format!("AMD devices have no register {s:?}")).into())
+            }
+        })
+    }
+
+    fn barrier(&mut self, cx: &mut Lower<'_>, b: &BarrierCall) -> Result<Option<Operand>> {
+        if b.kind != BarrierKind::Sync || b.id.is_some() || b.count.is_some() {
+            let message = "AMD devices have one barrier, of all threads of the block and without a result";
+            return Err(cx.error(Code::NotOnTarget, message).into());
+        }
+        // A barrier of Kernel IR orders memory, the instruction does not.
+        cx.f.line("fence syncscope(\"workgroup\") release");
+        cx.call("void", "llvm.amdgcn.s.barrier", &[]);
+        cx.f.line("fence syncscope(\"workgroup\") acquire");
+        Ok(None)
+    }
+
+    fn warp(&mut self, cx: &mut Lower<'_>, op: WarpOp, args: &[Operand], result: Type) -> Result<Option<Operand>> {
+        let result = cx.ty(&*self, result);
+        Ok(Some(match op {
+            WarpOp::DsBpermute => cx.call("i32", "llvm.amdgcn.ds.bpermute", args),
+            WarpOp::DsPermute => cx.call("i32", "llvm.amdgcn.ds.permute", args),
+            WarpOp::DsSwizzle => {
+                constant_operands(cx, &args[1..])?;
+                cx.call("i32", "llvm.amdgcn.ds.swizzle", args)
+            }
+            WarpOp::ReadFirstLane => {
+                let ty = args[0].ty.clone();
+                cx.call(&ty, &format!("llvm.amdgcn.readfirstlane.{}", lower::suffix(&ty)), args)
+            }
+            WarpOp::ReadLane => {
+                let ty = args[0].ty.clone();
+                cx.call(&ty, &format!("llvm.amdgcn.readlane.{}", lower::suffix(&ty)), args)
+            }
+            WarpOp::MbcntLo => cx.call("i32", "llvm.amdgcn.mbcnt.lo", args),
+            WarpOp::MbcntHi => cx.call("i32", "llvm.amdgcn.mbcnt.hi", args),
+            WarpOp::UpdateDpp => {
+                constant_operands(cx, &args[2..])?;
+                let name = format!("llvm.amdgcn.update.dpp.{}", lower::suffix(&result));
+                cx.call(&result, &name, args)
+            }
+            WarpOp::WaveBarrier | WarpOp::Sync => {
+                cx.call("void", "llvm.amdgcn.wave.barrier", &[]);
+                return Ok(None);
+            }
+            WarpOp::Ballot => self.ballot(cx, args[1].clone()),
+            WarpOp::ActiveMask => self.ballot(cx, Operand::new("i1", "true")),
+            WarpOp::VoteAny => {
+                let b = self.ballot(cx, args[1].clone());
+                cx.f.value("i1", format_args!("icmp ne {b}, 0"))
+            }
+            WarpOp::VoteAll => {
+                let not = cx.f.value("i1", format_args!("xor {}, true", args[1]));
+                let b = self.ballot(cx, not);
+                cx.f.value("i1", format_args!("icmp eq {b}, 0"))
+            }
+            op => {
+                let message = format!("{op:?} is an operation of NVIDIA devices");
+                return Err(cx.error(Code::NotOnTarget, message).into());
+            }
+        }))
+    }
+
+    fn math(&mut self, cx: &mut Lower<'_>, call: &MathCall) -> Result<Operand> {
+        let result = cx.ty(self, call.result);
+        self.math.lower(cx, call, &result)
+    }
+
+    fn accumulate(&mut self, cx: &mut Lower<'_>, add: &Accumulation<'_>) -> Result<()> {
+        accumulate::accumulate(cx, self, add)
+    }
+
+    fn tape_store(&mut self, cx: &mut Lower<'_>, offset: &Operand, val: &Operand, ty: Type) -> Result<()> {
+        let base = self.tape(cx)?;
+        tape::store(cx, self, &base, offset, val, ty)
+    }
+
+    fn tape_load(&mut self, cx: &mut Lower<'_>, offset: &Operand, ty: Type) -> Result<Operand> {
+        let base = self.tape(cx)?;
+        tape::load(cx, self, &base, offset, ty)
+    }
+
+    fn atomic_rmw(&mut self, cx: &mut Lower<'_>, a: &Atomic<'_>) -> Result<Operand> {
+        super::nvptx::width(cx, a.ty, 8)?;
+        lower::memory_rmw(cx, self, a)
+    }
+
+    fn cmpxchg(&mut self, cx: &mut Lower<'_>, x: &Exchange<'_>) -> Result<Operand> {
+        super::nvptx::width(cx, x.ty, 8)?;
+        lower::memory_cmpxchg(cx, self, x)
+    }
+
+    fn asm(&mut self, cx: &mut Lower<'_>, a: &AsmCall<'_>, result: Option<Type>) -> Result<Option<Operand>> {
+        Ok(asm(cx, self, a, result))
+    }
+
+    fn call(
+        &mut self,
+        cx: &mut Lower<'_>,
+        callee: &str,
+        args: &[Operand],
+        result: Option<Type>,
+    ) -> Result<Option<Operand>> {
+        if !callee.starts_with("__ockl_") && !callee.starts_with("__ocml_") {
+            let message = format!("nothing defines the function `{callee}` on AMD devices");
+            return Err(cx.error(Code::NotOnTarget, message).into());
+        }
+        if self.libraries.rocm().is_empty() {
+            let mut d = libraries::missing(callee, "the ROCm device library");
+            d.place = cx.error(Code::Bug, "").place;
+            return Err(d.into());
+        }
+        self.called_library = true;
+        let ty = result.map_or("void".to_string(), |r| cx.ty(&*self, r));
+        let r = cx.call(&ty, callee, args);
+        Ok(result.map(|_| r))
+    }
+
+    fn trap(&mut self, cx: &mut Lower<'_>) -> Result<()> {
+        cx.call("void", "llvm.trap", &[]);
+        Ok(())
+    }
+}
+
+/// A hidden kernel argument, zero-extended to i32.
+fn hidden(cx: &mut Lower<'_>, offset: u32, bytes: u32) -> Operand {
+    let p = cx.call("ptr addrspace(4)", "llvm.amdgcn.implicitarg.ptr", &[]);
+    let p = cx.f.value("ptr addrspace(4)", format_args!("getelementptr inbounds i8, {p}, i64 {offset}"));
+    let invariant = cx.m.metadata("{}");
+    let ty = format!("i{}", bytes * 8);
+    let v = cx.f.value(&ty, format_args!("load {ty}, {p}, align {bytes}, !invariant.load {invariant}"));
+    match bytes {
+        4 => v,
+        _ => cx.f.value("i32", format_args!("zext {v} to i32")),
+    }
+}
+
+fn linear_in_block(cx: &mut Lower<'_>, t: &mut Amdgpu<'_>) -> Result<Operand> {
+    let mut linear = t.special(cx, Special::ThreadId(2))?;
+    for axis in [1, 0] {
+        let n = t.special(cx, Special::BlockDim(axis))?;
+        let i = t.special(cx, Special::ThreadId(axis))?;
+        linear = cx.f.value("i32", format_args!("mul {linear}, {}", n.name));
+        linear = cx.f.value("i32", format_args!("add {linear}, {}", i.name));
+    }
+    Ok(linear)
+}
+
+fn constant_operands(cx: &Lower<'_>, args: &[Operand]) -> Result<()> {
+    if args.iter().any(|a| a.name.starts_with('%')) {
+        return Err(cx.error(Code::NotOnTarget, "an operand must be a constant on AMD devices").into());
+    }
+    Ok(())
+}

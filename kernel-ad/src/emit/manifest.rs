@@ -1,0 +1,68 @@
+//! Manifests of emitted kernels.
+
+use super::{Subject, Target};
+use crate::diag::Result;
+use crate::grad::{primal_specs, Gradient, Roles};
+use crate::kernel::*;
+use shadow_mem::{Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
+
+/// The manifest of what is to be emitted.
+pub fn manifest(subject: &Subject<'_>, target: &Target, layout: TapeLayout) -> Result<Manifest> {
+    match subject {
+        Subject::Primal(k) => primal(k, target),
+        Subject::Gradient(g) => gradient(g, target, layout),
+    }
+}
+
+fn primal(k: &Kernel, target: &Target) -> Result<Manifest> {
+    let mut m = common(k, target);
+    m.params = primal_specs(k, &Roles::of(&vec![Role::Const; k.params.len()]))?;
+    Ok(m)
+}
+
+fn gradient(g: &Gradient, target: &Target, layout: TapeLayout) -> Result<Manifest> {
+    let mut m = common(&g.kernel, target);
+    m.kernel = g.primal.clone();
+    m.mode = g.mode;
+    m.params = g.params.clone();
+    m.assumptions = g.assumptions.clone();
+    m.stats = g.stats;
+    m.tape = match &g.tape {
+        None => None,
+        Some(need) => Some(TapeSpec {
+            layout,
+            bytes_per_thread: need.bytes_per_thread.clone(),
+            align: need.align,
+            counter: match &g.counter {
+                Some(c) => Some(Box::new(gradient(c, target, layout)?)),
+                None => None,
+            },
+        }),
+    };
+    Ok(m)
+}
+
+fn common(k: &Kernel, target: &Target) -> Manifest {
+    let shared: Vec<&GlobalVar> = k.globals.values().filter(|g| g.space == AddrSpace::Shared).collect();
+    let locals = k.iter_insts().filter_map(|(_, i)| match k.insts[i].op {
+        Op::Alloca { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    let required = k.bounds.required_block.map(|b| b.iter().product());
+    Manifest {
+        version: MANIFEST_VERSION,
+        symbol: k.name.clone(),
+        kernel: k.name.clone(),
+        mode: Mode::Primal,
+        target: target.to_string(),
+        warp_size: k.source.warp_size,
+        params: Vec::new(),
+        shared_bytes: shared.iter().map(|g| g.bytes).sum(),
+        dynamic_shared: shared.iter().any(|g| g.bytes == 0),
+        local_bytes: locals.sum(),
+        max_threads: required.or(k.bounds.max_threads),
+        tape: None,
+        assumptions: Vec::new(),
+        stats: Stats::default(),
+    }
+}
