@@ -6,7 +6,8 @@ use std::process::Command;
 
 /// Links one object into a shared object. `extra` are further arguments.
 pub fn shared_object(object: &[u8], extra: &[&str]) -> Result<Vec<u8>> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| Diagnostic::new(Code::ToolFailed, format!("{what}: {e}"));
+    let failed =
+        |what: &str, e: &dyn std::fmt::Display| Diagnostic::new(Code::ToolFailed, format!("{what}: {e}"));
     let dir = tempfile::tempdir().map_err(|e| failed("cannot make a temporary folder", &e))?;
     let (from, to) = (dir.path().join("kernel.o"), dir.path().join("kernel.so"));
     std::fs::write(&from, object).map_err(|e| failed("cannot write a temporary file", &e))?;
@@ -33,12 +34,13 @@ fn find() -> Result<PathBuf> {
     let named = |name: &str| dirs.iter().map(|d| d.join(name)).find(|p| p.is_file());
     let own = std::env::var_os("KERNEL_AD_LLD").map(PathBuf::from).filter(|p| p.is_file());
     let fixed = PathBuf::from("/usr/lib/llvm-19/bin/ld.lld");
-    own.or_else(|| named("ld.lld-19")).or_else(|| fixed.is_file().then_some(fixed)).or_else(|| named("ld.lld")).ok_or_else(
-        || {
+    own.or_else(|| named("ld.lld-19"))
+        .or_else(|| fixed.is_file().then_some(fixed))
+        .or_else(|| named("ld.lld"))
+        .ok_or_else(|| {
             Diagnostic::new(Code::ToolMissing, "the linker ld.lld was not found")
                 .because("looked for ld.lld-19 and ld.lld on PATH, and for /usr/lib/llvm-19/bin/ld.lld")
                 .help("apt-get install lld-19, or set KERNEL_AD_LLD")
                 .into()
-        },
-    )
+        })
 }

@@ -127,7 +127,9 @@ pub fn emit_with<'a>(
                 _ => code,
             }
         }
-        Target::Host => return Err(Diagnostic::new(Code::NotOnTarget, "the host target is not there yet").into()),
+        Target::Host => {
+            return Err(Diagnostic::new(Code::NotOnTarget, "the host target is not there yet").into())
+        }
     };
     let manifest = manifest::manifest(&subject, target, TapeLayout::Interleaved)?;
     Ok(Artifact { bytes, format, manifest })

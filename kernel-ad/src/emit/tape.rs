@@ -27,7 +27,8 @@ pub fn base(cx: &mut Lower<'_>, t: &mut dyn Ops) -> Result<TapeBase> {
         return Err(cx.error(Code::InvalidKernel, "a tape access in a kernel without a tape").into());
     };
     let mut param = |cx: &mut Lower<'_>, i: u32| cx.operand(t, k.param_value(i));
-    let (base, capacity, status) = (param(cx, tape.base)?, param(cx, tape.capacity)?, param(cx, tape.status)?);
+    let (base, capacity, status) =
+        (param(cx, tape.base)?, param(cx, tape.capacity)?, param(cx, tape.status)?);
     let guarded = tape.bounded.is_none();
     let was = cx.f.enter_prologue();
     let linear = linear_thread(cx, t);
@@ -52,8 +53,12 @@ fn linear_thread(cx: &mut Lower<'_>, t: &mut dyn Ops) -> Result<(Operand, Operan
         let v = t.special(cx, s)?;
         Ok(cx.f.value("i64", format_args!("zext {v} to i64")))
     };
-    let mul = |cx: &mut Lower<'_>, a: &Operand, b: &Operand| cx.f.value("i64", format_args!("mul nuw nsw {a}, {}", b.name));
-    let add = |cx: &mut Lower<'_>, a: &Operand, b: &Operand| cx.f.value("i64", format_args!("add nuw nsw {a}, {}", b.name));
+    let mul = |cx: &mut Lower<'_>, a: &Operand, b: &Operand| {
+        cx.f.value("i64", format_args!("mul nuw nsw {a}, {}", b.name))
+    };
+    let add = |cx: &mut Lower<'_>, a: &Operand, b: &Operand| {
+        cx.f.value("i64", format_args!("add nuw nsw {a}, {}", b.name))
+    };
     let mut in_block = get(cx, Special::ThreadId(2))?;
     let mut block = get(cx, Special::BlockId(2))?;
     let mut threads = get(cx, Special::BlockDim(2))?;
@@ -77,7 +82,10 @@ fn linear_thread(cx: &mut Lower<'_>, t: &mut dyn Ops) -> Result<(Operand, Operan
 /// Bytes and LLVM type of a value on the tape. Single bits take a byte.
 fn slot(cx: &Lower<'_>, t: &dyn Ops, ty: Type) -> (u64, String) {
     match ty {
-        Type::Int(w) => (cx.k.bytes(ty).next_power_of_two(), format!("i{}", u64::from(w).div_ceil(8).next_power_of_two() * 8)),
+        Type::Int(w) => (
+            cx.k.bytes(ty).next_power_of_two(),
+            format!("i{}", u64::from(w).div_ceil(8).next_power_of_two() * 8),
+        ),
         _ => (cx.k.bytes(ty), cx.ty(t, ty)),
     }
 }
@@ -102,7 +110,14 @@ fn fits(cx: &mut Lower<'_>, tape: &TapeBase, offset: &Operand, size: u64) -> (Op
 }
 
 /// Writes to the tape.
-pub fn store(cx: &mut Lower<'_>, t: &mut dyn Ops, tape: &TapeBase, offset: &Operand, val: &Operand, ty: Type) -> Result<()> {
+pub fn store(
+    cx: &mut Lower<'_>,
+    t: &mut dyn Ops,
+    tape: &TapeBase,
+    offset: &Operand,
+    val: &Operand,
+    ty: Type,
+) -> Result<()> {
     let (size, llty) = slot(cx, t, ty);
     let val = match llty == val.ty {
         true => val.clone(),
@@ -126,14 +141,23 @@ pub fn store(cx: &mut Lower<'_>, t: &mut dyn Ops, tape: &TapeBase, offset: &Oper
     cx.f.line(format_args!("br label %{next}"));
     cx.f.begin(&over);
     let scope = t.scope(Scope::DEVICE);
-    cx.f.value("i64", format_args!("atomicrmw umax {}, {end} syncscope(\"{scope}\") monotonic, align 8", tape.status));
+    cx.f.value(
+        "i64",
+        format_args!("atomicrmw umax {}, {end} syncscope(\"{scope}\") monotonic, align 8", tape.status),
+    );
     cx.f.line(format_args!("br label %{next}"));
     cx.f.begin(&next);
     Ok(())
 }
 
 /// Reads the tape.
-pub fn load(cx: &mut Lower<'_>, t: &mut dyn Ops, tape: &TapeBase, offset: &Operand, ty: Type) -> Result<Operand> {
+pub fn load(
+    cx: &mut Lower<'_>,
+    t: &mut dyn Ops,
+    tape: &TapeBase,
+    offset: &Operand,
+    ty: Type,
+) -> Result<Operand> {
     let (size, llty) = slot(cx, t, ty);
     let want = cx.ty(&*t, ty);
     let read = |cx: &mut Lower<'_>| {

@@ -207,10 +207,17 @@ mod tests {
         for name in Target::all() {
             assert_eq!(Target::parse(&name).unwrap().to_string(), name);
         }
-        assert_eq!(Target::parse("amdgpu:gfx90a:xnack-:sramecc+").unwrap().to_string(), "amdgpu:gfx90a:xnack-:sramecc+");
-        for (bad, says) in
-            [("nvptx:sm_100", "sm_90a"), ("amdgpu:gfx90z", "gfx942"), ("nvptx", "sm_70"), ("cuda", "nvptx:sm_80"), ("host:x", "`host`")]
-        {
+        assert_eq!(
+            Target::parse("amdgpu:gfx90a:xnack-:sramecc+").unwrap().to_string(),
+            "amdgpu:gfx90a:xnack-:sramecc+"
+        );
+        for (bad, says) in [
+            ("nvptx:sm_100", "sm_90a"),
+            ("amdgpu:gfx90z", "gfx942"),
+            ("nvptx", "sm_70"),
+            ("cuda", "nvptx:sm_80"),
+            ("host:x", "`host`"),
+        ] {
             let e = Target::parse(bad).unwrap_err();
             assert_eq!(e.0[0].code, Code::BadTarget);
             assert!(e.to_string().contains(says), "{e}");

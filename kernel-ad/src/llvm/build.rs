@@ -99,7 +99,9 @@ impl<'c> Unit<'c> {
             Ok(module) => Ok(Unit { module, ctx, errors }),
             Err(e) => {
                 // SAFETY: as in `drop`.
-                unsafe { LLVMContextSetDiagnosticHandler(ctx.as_ctx_ref(), Some(swallow), std::ptr::null_mut()) }
+                unsafe {
+                    LLVMContextSetDiagnosticHandler(ctx.as_ctx_ref(), Some(swallow), std::ptr::null_mut())
+                }
                 Err(e.to_string_lossy().into_owned())
             }
         }
@@ -115,8 +117,7 @@ impl<'c> Unit<'c> {
         let buffer = MemoryBuffer::create_from_memory_range_copy(library, "library");
         let other = self.ctx.create_module_from_ir(buffer).map_err(|e| e.to_string_lossy().into_owned())?;
         other.set_triple(&self.module.get_triple());
-        let layout = self.module.get_data_layout().clone();
-        other.set_data_layout(&layout);
+        other.set_data_layout(&self.module.get_data_layout());
         // Functions of device libraries are compiled for some processor; they are to follow the kernel's.
         for f in other.get_functions() {
             for name in ["target-cpu", "target-features"] {

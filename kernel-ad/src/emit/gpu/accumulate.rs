@@ -17,7 +17,10 @@ pub(super) fn accumulate(cx: &mut Lower<'_>, t: &dyn Ops, add: &Accumulation<'_>
     // An atomic access must be aligned to its size; buffers of floats are.
     let align = add.align.max(add.ty.bytes());
     let (ptr, val) = (add.ptr, add.val);
-    cx.f.value(ty, format_args!("atomicrmw fadd {ptr}, {val} syncscope(\"{scope}\") monotonic, align {align}"));
+    cx.f.value(
+        ty,
+        format_args!("atomicrmw fadd {ptr}, {val} syncscope(\"{scope}\") monotonic, align {align}"),
+    );
     Ok(())
 }
 

@@ -84,7 +84,10 @@ pub(super) fn header(m: &mut ModuleText, k: &Kernel, machine: &MachineSpec) -> H
 /// The constants by which ocml and ockl know the processor and the wanted accuracy.
 pub(super) fn oclc_constants(m: &mut ModuleText, cpu: &AmdCpu, warp_size: u32) {
     let mut define = |name: &str, ty: &str, value: u32| {
-        m.global(&format!("__oclc_{name}"), format!("linkonce_odr hidden addrspace(4) constant {ty} {value}"));
+        m.global(
+            &format!("__oclc_{name}"),
+            format!("linkonce_odr hidden addrspace(4) constant {ty} {value}"),
+        );
     };
     define("ISA_version", "i32", cpu.isa_version());
     define("ABI_version", "i32", 500);
@@ -162,7 +165,13 @@ impl Ops for Amdgpu<'_> {
         Ok(None)
     }
 
-    fn warp(&mut self, cx: &mut Lower<'_>, op: WarpOp, args: &[Operand], result: Type) -> Result<Option<Operand>> {
+    fn warp(
+        &mut self,
+        cx: &mut Lower<'_>,
+        op: WarpOp,
+        args: &[Operand],
+        result: Type,
+    ) -> Result<Option<Operand>> {
         let result = cx.ty(&*self, result);
         Ok(Some(match op {
             WarpOp::DsBpermute => cx.call("i32", "llvm.amdgcn.ds.bpermute", args),

@@ -67,7 +67,9 @@ fn libdevice_paths() -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = env("KERNEL_AD_LIBDEVICE").into_iter().collect();
     out.extend(["CUDA_PATH", "CUDA_HOME", "CUDA_ROOT"].iter().filter_map(|v| env(v)).map(|d| d.join(tail)));
     out.extend(near(&Path::new(".tools/nvidia/cuda_nvcc").join(tail)));
-    out.extend(["/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"].map(|d| Path::new(d).join(tail)));
+    out.extend(
+        ["/usr/local/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"].map(|d| Path::new(d).join(tail)),
+    );
     out.push("/usr/lib/nvidia-cuda-toolkit/libdevice/libdevice.10.bc".into());
     out
 }

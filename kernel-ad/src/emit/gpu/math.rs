@@ -17,14 +17,48 @@ pub(super) struct Device<'a> {
 
 /// LLVM's intrinsics that NVPTX selects for f32 and f64; all others abort the process ("cannot select").
 const NVPTX_NATIVE: &[&str] = &[
-    "fabs", "floor", "ceil", "trunc", "rint", "nearbyint", "round", "roundeven", "maxnum", "minnum", "maximum", "minimum",
-    "copysign", "sqrt", "fma", "ldexp",
+    "fabs",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "nearbyint",
+    "round",
+    "roundeven",
+    "maxnum",
+    "minnum",
+    "maximum",
+    "minimum",
+    "copysign",
+    "sqrt",
+    "fma",
+    "ldexp",
 ];
 
 /// The same for AMDGPU, f32 and f16; f64 has no exp, exp2, log, log2 and log10.
 const AMD_NATIVE: &[&str] = &[
-    "fabs", "floor", "ceil", "trunc", "rint", "nearbyint", "round", "roundeven", "maxnum", "minnum", "maximum", "minimum",
-    "copysign", "sqrt", "fma", "ldexp", "frexp", "exp", "exp2", "log", "log2", "log10",
+    "fabs",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "nearbyint",
+    "round",
+    "roundeven",
+    "maxnum",
+    "minnum",
+    "maximum",
+    "minimum",
+    "copysign",
+    "sqrt",
+    "fma",
+    "ldexp",
+    "frexp",
+    "exp",
+    "exp2",
+    "log",
+    "log2",
+    "log10",
 ];
 
 impl<'a> Device<'a> {
@@ -63,7 +97,10 @@ impl<'a> Device<'a> {
     }
 
     fn refuse(&self, cx: &Lower<'_>, call: &MathCall) -> crate::diag::Diagnostics {
-        let message = format!("{:?} ({:?}, {:?}) does not exist on {:?} devices", call.func, call.flavor, call.float, self.arch);
+        let message = format!(
+            "{:?} ({:?}, {:?}) does not exist on {:?} devices",
+            call.func, call.flavor, call.float, self.arch
+        );
         cx.error(Code::NotOnTarget, message).into()
     }
 
@@ -72,7 +109,9 @@ impl<'a> Device<'a> {
         match (self.arch, call.float) {
             (_, FloatTy::F32 | FloatTy::F64) => false,
             (Arch::Nvptx, FloatTy::F16) => call.func != MathFn::Fma,
-            (Arch::Amdgpu, FloatTy::F16) => callee_for(self.arch, call.func, call.flavor, FloatTy::F16).is_none(),
+            (Arch::Amdgpu, FloatTy::F16) => {
+                callee_for(self.arch, call.func, call.flavor, FloatTy::F16).is_none()
+            }
             (_, FloatTy::Bf16) => true,
         }
     }
@@ -148,8 +187,10 @@ impl<'a> Device<'a> {
                 let rest = cx.f.value(ty, format_args!("fsub {a}, {}", whole.name));
                 // Of an infinity nothing is left, and zero keeps the sign.
                 let magnitude = llvm(cx, "fabs", call.float, &[a.clone()]);
-                let endless = cx.f.value("i1", format_args!("fcmp oeq {magnitude}, {}", infinity(call.float)));
-                let rest = cx.f.value(ty, format_args!("select {endless}, {ty} {}, {rest}", zero(call.float)));
+                let endless =
+                    cx.f.value("i1", format_args!("fcmp oeq {magnitude}, {}", infinity(call.float)));
+                let rest =
+                    cx.f.value(ty, format_args!("select {endless}, {ty} {}, {rest}", zero(call.float)));
                 llvm(cx, "copysign", call.float, &[rest, a.clone()])
             }
             Fract if simple => {
@@ -170,7 +211,9 @@ impl<'a> Device<'a> {
             return None;
         }
         let x = &call.args[0];
-        let approx = |cx: &mut Lower<'_>, name: &str, args: &[Operand]| cx.call("float", &format!("llvm.nvvm.{name}.approx.f"), args);
+        let approx = |cx: &mut Lower<'_>, name: &str, args: &[Operand]| {
+            cx.call("float", &format!("llvm.nvvm.{name}.approx.f"), args)
+        };
         let scaled = |cx: &mut Lower<'_>, v: &Operand, by: f32| {
             let c = float_constant(FloatTy::F32, u64::from(by.to_bits()));
             cx.f.value("float", format_args!("fmul {v}, {c}"))
@@ -196,7 +239,8 @@ impl<'a> Device<'a> {
             Sin => approx(cx, "sin", std::slice::from_ref(x)),
             Cos => approx(cx, "cos", std::slice::from_ref(x)),
             Tan => {
-                let (s, c) = (approx(cx, "sin", std::slice::from_ref(x)), approx(cx, "cos", std::slice::from_ref(x)));
+                let (s, c) =
+                    (approx(cx, "sin", std::slice::from_ref(x)), approx(cx, "cos", std::slice::from_ref(x)));
                 approx(cx, "div", &[s, c])
             }
             Div => approx(cx, "div", &call.args),

@@ -55,7 +55,11 @@ pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) 
 pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -> Result<GpuModule<'a>> {
     let warp_size = kernels.first().map_or(64, |k| k.source.warp_size);
     if !cpu.warp_sizes().contains(&warp_size) {
-        let message = format!("the kernel was compiled for warps of {warp_size} threads, {} has {:?}", cpu.name, cpu.warp_sizes());
+        let message = format!(
+            "the kernel was compiled for warps of {warp_size} threads, {} has {:?}",
+            cpu.name,
+            cpu.warp_sizes()
+        );
         return Err(Diagnostic::new(Code::NotOnTarget, message).into());
     }
     let machine = cpu.machine(warp_size);
@@ -87,7 +91,11 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
 fn module(kernels: &[&Kernel], machine: &crate::llvm::MachineSpec) -> Result<ModuleText> {
     for (i, k) in kernels.iter().enumerate() {
         if kernels[..i].iter().any(|other| other.name == k.name) {
-            return Err(Diagnostic::new(Code::Bug, format!("two kernels of the name `{}` in one module", k.name)).into());
+            return Err(Diagnostic::new(
+                Code::Bug,
+                format!("two kernels of the name `{}` in one module", k.name),
+            )
+            .into());
         }
     }
     let tm = machine.machine().map_err(|e| Diagnostic::new(Code::ToolMissing, e))?;
@@ -118,8 +126,13 @@ fn kernel(m: &mut ModuleText, t: &mut dyn Ops, k: &Kernel, head: Header) -> Resu
     }
     let cfg = Cfg::new(k);
     cx.blocks(t, cfg.rpo())?;
-    let header =
-        format!("define {} void {}({}) {}", head.convention, global_name(&k.name), params.join(", "), head.tail);
+    let header = format!(
+        "define {} void {}({}) {}",
+        head.convention,
+        global_name(&k.name),
+        params.join(", "),
+        head.tail
+    );
     let text = cx.finish(t, &header)?;
     m.define(text);
     Ok(())
@@ -133,7 +146,9 @@ fn param_attributes(p: &Param, by_value: &str) -> String {
         return String::new();
     }
     let mut out = String::new();
-    for (on, word) in [(p.noalias, "noalias "), (p.readonly, "readonly "), (p.writeonly && !p.readonly, "writeonly ")] {
+    for (on, word) in
+        [(p.noalias, "noalias "), (p.readonly, "readonly "), (p.writeonly && !p.readonly, "writeonly ")]
+    {
         if on {
             out += word;
         }
@@ -161,7 +176,12 @@ fn alloca(cx: &mut Lower<'_>, own: u32, want: &str, bytes: u64, align: u32) -> O
 }
 
 /// Inline assembly, word for word.
-fn asm(cx: &mut Lower<'_>, t: &dyn Ops, a: &super::lower::AsmCall<'_>, result: Option<Type>) -> Option<Operand> {
+fn asm(
+    cx: &mut Lower<'_>,
+    t: &dyn Ops,
+    a: &super::lower::AsmCall<'_>,
+    result: Option<Type>,
+) -> Option<Operand> {
     let ty = result.map_or("void".to_string(), |r| cx.ty(t, r));
     let args: Vec<String> = a.args.iter().map(Operand::to_string).collect();
     // With side effects it may be a barrier: then it must not move into other control flow.

@@ -115,7 +115,13 @@ impl Ops for Nvptx<'_> {
         super::nvptx_warp::barrier(cx, b)
     }
 
-    fn warp(&mut self, cx: &mut Lower<'_>, op: WarpOp, args: &[Operand], result: Type) -> Result<Option<Operand>> {
+    fn warp(
+        &mut self,
+        cx: &mut Lower<'_>,
+        op: WarpOp,
+        args: &[Operand],
+        result: Type,
+    ) -> Result<Option<Operand>> {
         super::nvptx_warp::warp(cx, self, op, args, result)
     }
 
@@ -153,7 +159,14 @@ impl Ops for Nvptx<'_> {
         Ok(v)
     }
 
-    fn store(&mut self, cx: &mut Lower<'_>, ptr: &Operand, val: &Operand, _: Type, mem: &MemFlags) -> Result<()> {
+    fn store(
+        &mut self,
+        cx: &mut Lower<'_>,
+        ptr: &Operand,
+        val: &Operand,
+        _: Type,
+        mem: &MemFlags,
+    ) -> Result<()> {
         if matches!(mem.ordering, Some(Ordering::Release | Ordering::AcqRel | Ordering::SeqCst)) {
             membar(cx, mem.scope);
         }

@@ -2,7 +2,7 @@
 
 use super::nvptx::Nvptx;
 use crate::diag::{Code, Result};
-use crate::emit::lower::{BarrierCall, Lower, Ops};
+use crate::emit::lower::{BarrierCall, Lower};
 use crate::emit::text::Operand;
 use crate::kernel::*;
 
@@ -29,7 +29,9 @@ pub(super) fn barrier(cx: &mut Lower<'_>, b: &BarrierCall) -> Result<Option<Oper
             cx.f.line(text);
         }
         (BarrierKind::Arrive, _, None) => {
-            return Err(cx.error(Code::InvalidKernel, "an arrival at a barrier without a thread count").into())
+            return Err(cx
+                .error(Code::InvalidKernel, "an arrival at a barrier without a thread count")
+                .into())
         }
         (kind, id, count) => return reducing(cx, kind, id, count, b).map(Some),
     }
@@ -141,7 +143,9 @@ fn only_words(cx: &Lower<'_>, ty: &str) -> Result<()> {
     if matches!(ty, "i32" | "i64") {
         return Ok(());
     }
-    Err(cx.error(Code::NotOnTarget, format!("a match of values of type {ty}: NVPTX has it for i32 and i64")).into())
+    Err(cx
+        .error(Code::NotOnTarget, format!("a match of values of type {ty}: NVPTX has it for i32 and i64"))
+        .into())
 }
 
 /// Shuffles move 32 bits; wider values go in pieces, narrower ones are widened.
@@ -169,7 +173,9 @@ fn shuffle(
     }
     let bits = match value_ty {
         Type::Agg(_) | Type::Void => {
-            return Err(cx.error(Code::NotOnTarget, format!("a shuffle of a value of type {}", value.ty)).into())
+            return Err(cx
+                .error(Code::NotOnTarget, format!("a shuffle of a value of type {}", value.ty))
+                .into())
         }
         ty => cx.k.bytes(ty) * 8,
     };

@@ -6,7 +6,7 @@ use crate::emit::text::Operand;
 use crate::kernel::*;
 
 /// Fast-math flags as LLVM words, each followed by a blank.
-pub(crate) fn fmf_text(fmf: Fmf) -> String {
+pub fn fmf_text(fmf: Fmf) -> String {
     if fmf == Fmf::all() {
         return "fast ".to_string();
     }

@@ -25,7 +25,7 @@ pub(super) fn type_text<T: Ops + ?Sized>(k: &Kernel, t: &T, ty: Type) -> String 
 }
 
 /// LLVM's name of a float format.
-pub(crate) fn float_text(f: FloatTy) -> &'static str {
+pub fn float_text(f: FloatTy) -> &'static str {
     match f {
         FloatTy::F16 => "half",
         FloatTy::Bf16 => "bfloat",
@@ -35,7 +35,7 @@ pub(crate) fn float_text(f: FloatTy) -> &'static str {
 }
 
 /// A float constant, bit for bit. LLVM writes floats as the hexadecimal bits of the double of the same value.
-pub(crate) fn float_constant(f: FloatTy, bits: u64) -> String {
+pub fn float_constant(f: FloatTy, bits: u64) -> String {
     match f {
         FloatTy::F16 => format!("0xH{bits:04X}"),
         FloatTy::Bf16 => format!("0xR{bits:04X}"),

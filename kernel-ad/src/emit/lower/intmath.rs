@@ -106,7 +106,7 @@ pub(super) fn lower<T: Ops + ?Sized>(
 }
 
 /// `i32`, or `v4i32` for `<4 x i32>`.
-pub(crate) fn suffix(ty: &str) -> String {
+pub fn suffix(ty: &str) -> String {
     match ty.strip_prefix('<').and_then(|t| t.strip_suffix('>')).and_then(|t| t.split_once(" x ")) {
         Some((n, lane)) => format!("v{n}{}", suffix(lane)),
         None => match ty {

@@ -127,7 +127,7 @@ pub(super) fn lower(
 }
 
 /// Address space of a pointer, from its LLVM type.
-pub(crate) fn space_of(ptr_ty: &str) -> u32 {
+pub fn space_of(ptr_ty: &str) -> u32 {
     let digits: String = ptr_ty.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
 }
@@ -173,7 +173,7 @@ pub(super) fn extract_lane(cx: &mut Lower<'_>, t: &dyn Ops, v: &Operand, ty: Typ
 }
 
 /// LLVM's word for an ordering.
-pub(crate) fn ordering_text(o: Ordering) -> &'static str {
+pub fn ordering_text(o: Ordering) -> &'static str {
     match o {
         Ordering::Unordered => "unordered",
         Ordering::Monotonic => "monotonic",
@@ -185,7 +185,7 @@ pub(crate) fn ordering_text(o: Ordering) -> &'static str {
 }
 
 /// LLVM's word for an atomic operation.
-pub(crate) fn rmw_text(op: RmwOp) -> &'static str {
+pub fn rmw_text(op: RmwOp) -> &'static str {
     match op {
         RmwOp::Xchg => "xchg",
         RmwOp::Add => "add",
@@ -226,7 +226,7 @@ fn metadata_text(cx: &mut Lower<'_>, mem: &MemFlags, load: bool) -> String {
 }
 
 /// A load of LLVM type `ty`.
-pub(crate) fn load<T: Ops + ?Sized>(
+pub fn load<T: Ops + ?Sized>(
     cx: &mut Lower<'_>,
     t: &T,
     ptr: &Operand,
@@ -239,7 +239,7 @@ pub(crate) fn load<T: Ops + ?Sized>(
 }
 
 /// A store.
-pub(crate) fn store<T: Ops + ?Sized>(
+pub fn store<T: Ops + ?Sized>(
     cx: &mut Lower<'_>,
     t: &T,
     ptr: &Operand,
@@ -264,7 +264,7 @@ fn access_text<T: Ops + ?Sized>(t: &T, mem: &MemFlags) -> (String, String) {
 }
 
 /// `atomicrmw`.
-pub(crate) fn atomic_rmw<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, a: &Atomic<'_>) -> Result<Operand> {
+pub fn atomic_rmw<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, a: &Atomic<'_>) -> Result<Operand> {
     let volatile = if a.mem.volatile { "volatile " } else { "" };
     let ordering = ordering_text(a.mem.ordering.unwrap_or(Ordering::Monotonic));
     let scope = scope_text(t, a.mem.scope);
@@ -279,7 +279,7 @@ pub(crate) fn atomic_rmw<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, a: &Atomic<
 }
 
 /// `cmpxchg`.
-pub(crate) fn cmpxchg<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, x: &Exchange<'_>) -> Result<Operand> {
+pub fn cmpxchg<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, x: &Exchange<'_>) -> Result<Operand> {
     let weak = if x.weak { "weak " } else { "" };
     let volatile = if x.mem.volatile { "volatile " } else { "" };
     let ordering = ordering_text(x.mem.ordering.unwrap_or(Ordering::Monotonic));
@@ -296,12 +296,7 @@ pub(crate) fn cmpxchg<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, x: &Exchange<'
 }
 
 /// `fence`.
-pub(crate) fn fence<T: Ops + ?Sized>(
-    cx: &mut Lower<'_>,
-    t: &T,
-    ordering: Ordering,
-    scope: Scope,
-) -> Result<()> {
+pub fn fence<T: Ops + ?Sized>(cx: &mut Lower<'_>, t: &T, ordering: Ordering, scope: Scope) -> Result<()> {
     cx.f.line(format_args!("fence{} {}", scope_text(t, scope), ordering_text(ordering)));
     Ok(())
 }

@@ -17,12 +17,13 @@ mod intmath;
 mod math;
 mod memory;
 
-pub(crate) use arith::fmf_text;
-pub(crate) use consts::{float_constant, float_text};
-pub(crate) use intmath::suffix;
+pub use arith::fmf_text;
+pub use consts::{float_constant, float_text};
+pub use intmath::suffix;
 pub use math::MathCall;
-pub(crate) use memory::{
-    atomic_rmw as memory_rmw, cmpxchg as memory_cmpxchg, load as memory_load, ordering_text, space_of, store as memory_store,
+pub use memory::{
+    atomic_rmw as memory_rmw, cmpxchg as memory_cmpxchg, load as memory_load, ordering_text, space_of,
+    store as memory_store,
 };
 pub use memory::{Atomic, Exchange};
 
