@@ -58,6 +58,8 @@ pub fn compile_to_bitcode(path: &Path, opts: &CompileOptions) -> Result<Vec<u8>>
         "-fno-unroll-loops",
         "-fno-slp-vectorize",
     ]);
+    // Places in our headers must not name the temporary directory.
+    command.arg(format!("-ffile-prefix-map={}=<kernel-ad>", scratch.path().join("include").display()));
     command.args(["-fno-discard-value-names", "-gline-tables-only", "-fno-caret-diagnostics", "-nogpulib"]);
     // What the file itself says comes after these, so that it can override them.
     match language {

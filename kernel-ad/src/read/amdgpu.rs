@@ -137,6 +137,12 @@ impl<'m> Reader<'m, '_> {
         if is_lane {
             return self.one(v, Op::Special(Special::LaneId), Type::I32);
         }
+        // Not wanted for itself when it is half of a lane's number.
+        let half_of_lane =
+            |u: &Val<'m>| u.callee().is_some_and(|c| c.name() == "llvm.amdgcn.mbcnt.hi") && all(u.operand(0));
+        if !high && low_of_all(v) && v.users().iter().all(half_of_lane) {
+            return Ok(());
+        }
         self.warp(v, if high { WarpOp::MbcntHi } else { WarpOp::MbcntLo })
     }
 

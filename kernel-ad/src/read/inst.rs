@@ -15,12 +15,7 @@ impl<'m> Reader<'m, '_> {
             return self.binary(v, op);
         }
         if let Some(op) = cast(opcode) {
-            let a = self.operand(v, 0)?;
-            let flags = int_flags(v, op == CastOp::ZExt || op == CastOp::UiToFp);
-            let ty = self.ty(v.ty())?;
-            let r = self.build(|b| b.value(Op::Cast { op, a, flags }, ty));
-            self.define(v, r);
-            return Ok(());
+            return self.cast(v, op);
         }
         match opcode {
             LLVMFNeg => {
@@ -122,6 +117,20 @@ impl<'m> Reader<'m, '_> {
         let flags = if op.is_float() { IntFlags::empty() } else { int_flags(v, false) };
         let fmf = if op.is_float() { fast_math(v) } else { Fmf::empty() };
         self.one(v, Op::Binary { op, a, b, flags, fmf }, ty)
+    }
+
+    fn cast(&mut self, v: Val<'m>, op: CastOp) -> Step<()> {
+        let a = self.operand(v, 0)?;
+        let ty = self.ty(v.ty())?;
+        // Coordinates are i64 in AMD's library and i32 here: what was widened for it is taken as it was.
+        if let (CastOp::Trunc, Some(&Op::Cast { op: CastOp::ZExt, a: narrow, .. })) = (op, self.k.def_op(a)) {
+            if self.k.ty(narrow) == ty {
+                self.define(v, narrow);
+                return Ok(());
+            }
+        }
+        let flags = int_flags(v, op == CastOp::ZExt || op == CastOp::UiToFp);
+        self.one(v, Op::Cast { op, a, flags }, ty)
     }
 
     fn alloca(&mut self, v: Val<'m>) -> Step<()> {
@@ -254,27 +263,16 @@ impl<'m> Reader<'m, '_> {
             }
             let n = self.value(index)?;
             let Type::Int(width) = self.k.ty(n) else { return refuse("vector of addresses") };
-            let Type::Int(want) = index_ty else { return refuse("index type") };
-            moving = Some(self.build(|b| {
-                let n = match width.cmp(&want) {
-                    std::cmp::Ordering::Less => b.cast(CastOp::SExt, n, index_ty),
-                    std::cmp::Ordering::Equal => n,
-                    std::cmp::Ordering::Greater => b.cast(CastOp::Trunc, n, index_ty),
-                };
-                let int = |b: &mut KernelBuilder, op, x, y| {
-                    b.value(Op::Binary { op, a: x, b: y, flags: nsw, fmf: Fmf::empty() }, index_ty)
-                };
-                let scaled = if stride == 1 {
-                    n
-                } else {
-                    let s = b.k.int(index_ty, stride.into());
-                    int(b, BinOp::Mul, n, s)
-                };
-                match moving {
-                    Some(sum) => int(b, BinOp::Add, sum, scaled),
-                    None => scaled,
-                }
-            }));
+            let scaled = self.scaled_index(n, width, index_ty, stride, nsw);
+            moving = Some(match moving {
+                None => scaled,
+                Some(sum) => self.build(|b| {
+                    b.value(
+                        Op::Binary { op: BinOp::Add, a: sum, b: scaled, flags: nsw, fmf: Fmf::empty() },
+                        index_ty,
+                    )
+                }),
+            });
         }
         let ty = self.ty(v.ty())?;
         if let Some(offset) = moving {
@@ -286,5 +284,31 @@ impl<'m> Reader<'m, '_> {
         }
         self.define(v, ptr);
         Ok(())
+    }
+
+    /// An index in bytes; the same one in the same block is computed once.
+    fn scaled_index(&mut self, n: Value, width: u16, index_ty: Type, stride: u64, flags: IntFlags) -> Value {
+        let key = (n, index_ty, stride, flags);
+        let block = self.build(|b| b.current());
+        if let Some(&(at, known)) = self.scaled.get(&key) {
+            if at == block {
+                return known;
+            }
+        }
+        let Type::Int(want) = index_ty else { return n };
+        let scaled = self.build(|b| {
+            let n = match width.cmp(&want) {
+                std::cmp::Ordering::Less => b.cast(CastOp::SExt, n, index_ty),
+                std::cmp::Ordering::Equal => n,
+                std::cmp::Ordering::Greater => b.cast(CastOp::Trunc, n, index_ty),
+            };
+            if stride == 1 {
+                return n;
+            }
+            let s = b.k.int(index_ty, stride.into());
+            b.value(Op::Binary { op: BinOp::Mul, a: n, b: s, flags, fmf: Fmf::empty() }, index_ty)
+        });
+        self.scaled.insert(key, (block, scaled));
+        scaled
     }
 }

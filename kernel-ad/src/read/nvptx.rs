@@ -75,7 +75,10 @@ impl<'m> Reader<'m, '_> {
             }
             ["activemask"] => self.one(v, Op::Warp { op: WarpOp::ActiveMask, args: smallvec![] }, Type::I32),
             ["ldg" | "ldu", "global", ..] => {
-                let (ptr, ty) = (self.operand(v, 0)?, self.ty(v.ty())?);
+                let (mut ptr, ty) = (self.operand(v, 0)?, self.ty(v.ty())?);
+                if self.k.ty(ptr) == Type::Ptr(AddrSpace::Generic) {
+                    ptr = self.build(|b| b.cast(CastOp::AddrSpaceCast, ptr, Type::Ptr(AddrSpace::Global)));
+                }
                 let align = v.operand(1).and_then(Val::const_int).unwrap_or(1).max(1) as u32;
                 let mem = MemFlags { invariant: true, ..MemFlags::plain(align) };
                 self.one(v, Op::Load { ptr, mem }, ty)

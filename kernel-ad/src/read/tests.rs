@@ -1,6 +1,5 @@
 use super::*;
-use crate::diag::Diagnostics;
-use crate::kernel::Op;
+use crate::kernel;
 use std::path::PathBuf;
 
 fn root() -> PathBuf {
@@ -23,14 +22,27 @@ fn of_dir(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Catches: any construct of the corpus that the reader refuses or panics on.
+fn examples() -> Vec<PathBuf> {
+    let examples = root().join("../examples/cuda");
+    ["nbody", "heat", "logistic"].iter().map(|n| examples.join(n).join(format!("{n}.cu"))).collect()
+}
+
+/// Catches: any construct of the corpus that the reader refuses, panics on, or makes invalid Kernel IR of; anything that
+/// printing and parsing lose of it.
 #[test]
-fn corpus_reads() {
+fn corpus_reads_and_verifies() {
     let files = of_dir(&root().join("tests/corpus"));
-    assert!(!files.is_empty());
-    for f in files {
+    assert!(files.len() >= 2);
+    for f in files.into_iter().chain(examples()) {
         for k in read_all(&f) {
-            assert!(!k.layout.is_empty());
+            let text = kernel::print(&k);
+            if std::env::var_os("KAD_SHOW").is_some() {
+                println!("{text}");
+            }
+            kernel::verify(&k).unwrap_or_else(|e| panic!("{}: {}: {e}\n{text}", f.display(), k.name));
+            let again =
+                kernel::parse(&text).unwrap_or_else(|e| panic!("{}: {}: {e}\n{text}", f.display(), k.name));
+            assert_eq!(kernel::print(&again), text, "{}: {}", f.display(), k.name);
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Reader<'m, 'c> {
     current: Block,
     loc: Option<Loc>,
     errors: Vec<Diagnostic>,
+    /// Indices in bytes that were computed, with their block.
+    pub scaled: HashMap<(Value, Type, u64, IntFlags), (Block, Value)>,
     /// Pointers to launch data which exist only as addresses of recognised loads.
     pub launch_pointers: HashSet<Val<'m>>,
 }
@@ -64,6 +66,7 @@ pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
         current: Block::from_u32(0),
         loc: None,
         errors: Vec::new(),
+        scaled: HashMap::new(),
         launch_pointers: HashSet::new(),
     };
     r.params(f);
