@@ -1,5 +1,9 @@
 //! Facts about a kernel: one lattice a file, each fact with its reason. Nothing here changes a kernel.
 
+pub mod activity;
+pub mod alias;
 pub mod provenance;
 
+pub use activity::Activity;
+pub use alias::Writes;
 pub use provenance::{Base, Provenance, PtrKind};

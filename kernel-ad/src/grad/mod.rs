@@ -3,7 +3,9 @@
 //! A [`Gradient`] is a [`Kernel`] again, together with what a launcher must know. New parameters stand behind the primal
 //! ones: shadows in the order of their primal parameters, shadows of module-level variables, then the tape's three.
 
+pub mod clean;
 mod params;
+pub mod reverse;
 mod roles;
 pub mod shadow;
 

@@ -1,0 +1,4 @@
+//! Reverse mode.
+
+mod canon;
+mod regions;
