@@ -3,6 +3,7 @@
 //! The modules are the pipeline: read a kernel, gather facts, plan, build its gradient, emit it.
 
 pub mod case;
+pub mod canon;
 pub mod cfg;
 pub mod check;
 pub mod cli;
@@ -15,5 +16,6 @@ pub mod grad;
 pub mod kernel;
 pub mod llvm;
 pub mod mathlib;
+pub mod plan;
 pub mod read;
 pub mod rules;

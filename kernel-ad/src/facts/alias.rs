@@ -3,7 +3,7 @@
 use super::provenance::{Base, Provenance};
 use crate::cfg::Cfg;
 use crate::kernel::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Everything that the kernel may write.
 #[derive(Clone, Debug)]
@@ -21,9 +21,14 @@ pub struct Unchanged {
 impl Writes {
     /// Collects the writes of the reachable code.
     pub fn new(k: &Kernel, cfg: &Cfg, prov: &Provenance) -> Writes {
+        Self::without(k, cfg, prov, &HashSet::new())
+    }
+
+    /// The same, leaving out some instructions that will be removed.
+    pub fn without(k: &Kernel, cfg: &Cfg, prov: &Provenance, removed: &HashSet<Inst>) -> Writes {
         let mut bases = BTreeSet::new();
         for &b in cfg.rpo() {
-            for &i in &k.blocks[b].insts {
+            for &i in k.blocks[b].insts.iter().filter(|i| !removed.contains(i)) {
                 match &k.insts[i].op {
                     Op::Store { ptr, .. }
                     | Op::AtomicRmw { ptr, .. }
@@ -47,6 +52,11 @@ impl Writes {
     /// True when the kernel may write into this object.
     pub fn to(&self, base: Base) -> bool {
         self.bases.contains(&base)
+    }
+
+    /// True when the kernel may write to memory that nobody can name.
+    pub fn anywhere(&self) -> bool {
+        self.to(Base::Unknown)
     }
 
     /// Says whether what a load reads stays as it is for the whole launch.

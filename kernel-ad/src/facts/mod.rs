@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod alias;
 pub mod provenance;
+pub mod trip;
 
 pub use activity::Activity;
 pub use alias::Writes;

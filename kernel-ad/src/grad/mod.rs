@@ -10,6 +10,7 @@ mod roles;
 pub mod shadow;
 
 pub use params::{primal_specs, ShadowParams};
+pub use reverse::reverse;
 pub use roles::{FieldRole, RoleSpec, Roles};
 
 use crate::kernel::Kernel;

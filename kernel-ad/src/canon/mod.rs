@@ -1,0 +1,7 @@
+//! The canonical form of a kernel, which planning and the reverse sweep rely on.
+
+mod form;
+mod regions;
+
+pub use form::{align_of, canonicalise, drop_unreachable, first_non_phi};
+pub use regions::{Counter, LoopRegion, Regions};

@@ -1,0 +1,144 @@
+//! The manifest's side of a reverse kernel: parameters, assumptions, figures.
+
+use super::is_shadow;
+use crate::facts::{Base, Provenance, Writes};
+use crate::grad::params::{elem_type, pointer_param, pointer_spec};
+use crate::kernel::*;
+use crate::plan::{Decision, Plan, Recipe};
+use shadow_mem::{Assumption, Expr, ParamSpec, Passing, Purpose, Stats};
+use std::collections::{BTreeSet, HashSet};
+
+/// Appends the tape's three parameters.
+pub fn add_tape_params(k: &mut Kernel, specs: &mut Vec<ParamSpec>, need: &Option<Expr>, align: u64) {
+    let base = k.params.len() as u32;
+    pointer_param(k, "tape", AddrSpace::Global, 16);
+    specs.push(pointer_spec("tape", AddrSpace::Global, Purpose::TapeBase));
+    k.add_param(Param {
+        name: "tape.capacity".into(),
+        ty: Type::I64,
+        by_value: None,
+        noalias: false,
+        readonly: false,
+        writeonly: false,
+        align: 1,
+        dereferenceable: 0,
+    });
+    specs.push(ParamSpec {
+        name: "tape.capacity".into(),
+        passing: Passing::Scalar { ty: Some(shadow_mem::ElemType::I64) },
+        bytes: 8,
+        align: 8,
+        purpose: Purpose::TapeCapacity,
+        accumulate_only: None,
+        written: false,
+    });
+    pointer_param(k, "tape.status", AddrSpace::Global, 8);
+    specs.push(pointer_spec("tape.status", AddrSpace::Global, Purpose::TapeStatus));
+    let bounded = match need {
+        Some(Expr::Const(n)) => u64::try_from(*n).ok(),
+        _ => None,
+    };
+    k.tape = Some(TapeInfo { base, capacity: base + 1, status: base + 2, bounded, align: align as u32 });
+}
+
+/// Where allocas lie: local memory on AMDGPU, generic on NVPTX.
+pub fn local_space(k: &Kernel) -> AddrSpace {
+    match k.source.arch {
+        Arch::Amdgpu => AddrSpace::Local,
+        Arch::Nvptx => AddrSpace::Generic,
+    }
+}
+
+/// True when no other thread can add into the shadow behind this pointer.
+pub fn is_private(_k: &Kernel, prov: &Provenance, ptr: Value) -> bool {
+    let bases = prov.of(ptr).bases;
+    !bases.is_empty() && bases.iter().all(|b| matches!(b, Base::Alloca(_)))
+}
+
+/// Says of each parameter what the kernel does with the memory behind it.
+pub fn describe_params(k: &Kernel, specs: &mut [ParamSpec], writes: &Writes) {
+    for (i, spec) in specs.iter_mut().enumerate() {
+        match &spec.purpose {
+            Purpose::Primal { .. } => {
+                spec.written &= writes.to(Base::Param(i as u32)) || writes.anywhere();
+            }
+            p if is_shadow(p) => {
+                spec.accumulate_only = only_added(k, k.param_value(i as u32)).and_then(elem_type);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The type of what is added behind a pointer, if the kernel does nothing else there.
+fn only_added(k: &Kernel, param: Value) -> Option<Type> {
+    let mut derived: HashSet<Value> = HashSet::from([param]);
+    let mut grown = true;
+    while grown {
+        grown = false;
+        for (_, i) in k.iter_insts() {
+            let data = &k.insts[i];
+            let from = match &data.op {
+                Op::PtrAdd { ptr, .. } => derived.contains(ptr),
+                Op::Cast { op: CastOp::AddrSpaceCast, a, .. } => derived.contains(a),
+                Op::Phi { incoming } => incoming.iter().any(|(_, v)| derived.contains(v)),
+                Op::Select { a, b, .. } => derived.contains(a) || derived.contains(b),
+                _ => false,
+            };
+            if let (true, Some(r)) = (from && data.result.is_some_and(|r| k.ty(r).is_ptr()), data.result) {
+                grown |= derived.insert(r);
+            }
+        }
+    }
+    let mut found: Option<Type> = None;
+    for (_, i) in k.iter_insts() {
+        let data = &k.insts[i];
+        let mut uses = false;
+        data.op.for_each_operand(|v| uses |= derived.contains(&v));
+        if !uses || data.result.is_some_and(|r| derived.contains(&r)) {
+            continue;
+        }
+        let Op::Accumulate { ptr, val, .. } = &data.op else { return None };
+        let ty = k.ty(*val);
+        if !derived.contains(ptr) || found.is_some_and(|f| f != ty) {
+            return None;
+        }
+        found = Some(ty);
+    }
+    found
+}
+
+/// What the launcher must check.
+pub fn assumptions(k: &Kernel, plan: &Plan, prov: &Provenance, specs: &[ParamSpec]) -> Vec<Assumption> {
+    let mut pairs: BTreeSet<(u32, u32)> = plan.distinct.clone();
+    // What is loaded again must not be a shadow either: those are written by then.
+    for (v, d) in plan.of.iter() {
+        let (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) = (d, k.def_op(v))
+        else {
+            continue;
+        };
+        for base in prov.of(*ptr).bases {
+            let Base::Param(i) = base else { continue };
+            if k.params[i as usize].by_value.is_some() {
+                continue;
+            }
+            for (n, s) in specs.iter().enumerate() {
+                if is_shadow(&s.purpose) {
+                    pairs.insert((i, n as u32));
+                }
+            }
+        }
+    }
+    pairs.into_iter().map(|(a, b)| Assumption::Distinct { a, b }).collect()
+}
+
+/// Figures by value rather than by copy.
+pub fn count_sites(sites: Stats, plan: &Plan) -> Stats {
+    let count = |f: &dyn Fn(&Decision) -> bool| plan.of.values().flatten().filter(|d| f(d)).count() as u32;
+    Stats {
+        saved: count(&|d| matches!(d, Decision::Save)),
+        recomputed: count(&|d| matches!(d, Decision::Again(r) if !matches!(r, Recipe::Again { load: true, .. }))),
+        reloaded: count(&|d| matches!(d, Decision::Again(Recipe::Again { load: true, .. }))),
+        ..sites
+    }
+}

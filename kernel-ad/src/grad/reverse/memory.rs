@@ -1,0 +1,203 @@
+//! Adjoints of operations on memory.
+
+use super::input::MemoryAdjoint;
+use super::sweep::{bug, Sweep};
+use crate::diag::{Code, Diagnostic, Result};
+use crate::kernel::*;
+
+impl Sweep<'_> {
+    /// The reverse of a memory operation. True when the instruction is done with.
+    pub fn memory(&mut self, b: &mut KernelBuilder<'_>, i: Inst) -> Result<bool> {
+        match self.input.memory_adjoint(b.k, i) {
+            MemoryAdjoint::None => return Ok(!matches!(b.k.insts[i].op, ref op if is_value(op))),
+            MemoryAdjoint::Load(ptr) => {
+                let Op::Load { mem, .. } = b.k.insts[i].op else { return Ok(true) };
+                let r = b.k.insts[i].result.expect("a load has a result");
+                let adj = self.take(b, r);
+                let shadow = self.shadow(b, ptr)?;
+                let atomic = !(self.private)(b.k, ptr);
+                self.accumulate(b, shadow, adj, mem.align, atomic);
+            }
+            MemoryAdjoint::Store(ptr) => {
+                let Op::Store { val, mem, .. } = b.k.insts[i].op else { return Ok(true) };
+                let shadow = self.shadow(b, ptr)?;
+                let ty = b.k.ty(val);
+                let plain = MemFlags::plain(mem.align);
+                if self.input.active(b.k, val) {
+                    let adj = b.load(ty, shadow, plain);
+                    self.add(b, val, adj);
+                }
+                let zero = b.k.zero(ty);
+                b.store(shadow, zero, plain);
+            }
+            MemoryAdjoint::Add(ptr, minus) => {
+                let Op::AtomicRmw { val, mem, .. } = b.k.insts[i].op else { return Ok(true) };
+                let shadow = self.shadow(b, ptr)?;
+                let ty = b.k.ty(val);
+                let mut adj = b.load(ty, shadow, MemFlags::plain(mem.align));
+                if minus {
+                    adj = b.fneg(adj, Fmf::NSZ);
+                }
+                self.add(b, val, adj);
+            }
+            MemoryAdjoint::Copy { dst, src, len } => self.copy(b, i, dst, src, len)?,
+            MemoryAdjoint::Clear { dst, len } => {
+                let align = if let Op::MemSet { align, .. } = b.k.insts[i].op { align } else { 1 };
+                let shadow = self.shadow(b, dst)?;
+                let len = self.get(b, len);
+                clear(b, shadow, len, align);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The shadow of a pointer, in the reverse sweep.
+    fn shadow(&mut self, b: &mut KernelBuilder<'_>, ptr: Value) -> Result<Value> {
+        match self.input.shadows.of(ptr) {
+            Some(s) => Ok(self.get(b, s)),
+            None => Err(bug(b.k, "an active pointer has no shadow")),
+        }
+    }
+
+    /// Adds into shadow memory, lane by lane.
+    pub fn accumulate(
+        &mut self,
+        b: &mut KernelBuilder<'_>,
+        ptr: Value,
+        adj: Value,
+        align: u32,
+        atomic: bool,
+    ) {
+        if atomic {
+            self.stats.atomic_adds += 1;
+        } else {
+            self.stats.plain_adds += 1;
+        }
+        let Type::Vec(lane, n) = b.k.ty(adj) else {
+            b.accumulate(ptr, adj, align, atomic);
+            return;
+        };
+        let bytes = b.k.bytes(lane.ty());
+        for i in 0..n {
+            let index = b.k.int(Type::I32, i.into());
+            let x = b.value(Op::ExtractElement { vec: adj, index }, lane.ty());
+            let at = offset(b, ptr, u64::from(i) * bytes);
+            b.accumulate(at, x, align.min(bytes as u32), atomic);
+        }
+    }
+
+    /// The reverse of a copy: what arrived at the destination goes to the source, and the destination is cleared.
+    fn copy(
+        &mut self,
+        b: &mut KernelBuilder<'_>,
+        i: Inst,
+        dst: Value,
+        src: Option<Value>,
+        len: Value,
+    ) -> Result<()> {
+        let Op::MemCopy { dst_align, src_align, .. } = b.k.insts[i].op else { return Ok(()) };
+        let to = self.shadow(b, dst)?;
+        let Some(src) = src else {
+            let len = self.get(b, len);
+            clear(b, to, len, dst_align);
+            return Ok(());
+        };
+        let from = self.shadow(b, src)?;
+        let Some(elem) = self.element_type(b.k, dst, src) else {
+            return Err(Diagnostic::new(Code::UnknownMemoryType, "a copy of active memory whose elements are not known")
+                .at(b.k, b.k.insts[i].loc)
+                .because("no load or store says which floating-point type lies there")
+                .help("copy element by element, or mark the memory const")
+                .into());
+        };
+        let bytes = b.k.bytes(elem);
+        let Some(total) = b.k.as_int(len).and_then(|n| u64::try_from(n).ok()).filter(|n| n % bytes == 0 && n / bytes <= 1024)
+        else {
+            return Err(Diagnostic::new(Code::UnsupportedMemory, "a copy of active memory of variable or very large size")
+                .at(b.k, b.k.insts[i].loc)
+                .help("copy in a loop, element by element")
+                .into());
+        };
+        let atomic = !(self.private)(b.k, src);
+        let (da, sa) = (dst_align.min(bytes as u32).max(1), src_align.min(bytes as u32).max(1));
+        // All are taken before any is added: source and destination of a memmove may overlap.
+        let parts: Vec<(u64, Value)> = (0..total / bytes)
+            .map(|n| {
+                let at = offset(b, to, n * bytes);
+                let x = b.load(elem, at, MemFlags::plain(da));
+                (n * bytes, x)
+            })
+            .collect();
+        let zero = b.k.zero(elem);
+        for &(n, _) in &parts {
+            let at = offset(b, to, n);
+            b.store(at, zero, MemFlags::plain(da));
+        }
+        for (n, x) in parts {
+            let at = offset(b, from, n);
+            self.accumulate(b, at, x, sa, atomic);
+        }
+        Ok(())
+    }
+
+    /// The one float type that the kernel accesses these objects with.
+    fn element_type(&self, k: &Kernel, dst: Value, src: Value) -> Option<Type> {
+        let prov = self.input.prov;
+        let mut bases = prov.of(dst).bases;
+        bases.extend(prov.of(src).bases);
+        let mut found: Option<Type> = None;
+        for &b in self.input.cfg.rpo() {
+            for &i in &k.blocks[b].insts {
+                let (ptr, ty) = match &k.insts[i].op {
+                    Op::Load { ptr, .. } => (*ptr, k.ty(k.insts[i].result?)),
+                    Op::Store { ptr, val, .. } | Op::AtomicRmw { ptr, val, .. } => (*ptr, k.ty(*val)),
+                    _ => continue,
+                };
+                if prov.of(ptr).bases.is_disjoint(&bases) {
+                    continue;
+                }
+                let scalar = ty.scalar();
+                // Anything but one float type: nobody knows which bytes are what.
+                if !scalar.is_float() || found.is_some_and(|f| f != scalar) {
+                    return None;
+                }
+                found = Some(scalar);
+            }
+        }
+        found
+    }
+}
+
+fn is_value(op: &Op) -> bool {
+    // These have no derivative of their own, or none that is supported; refusals were given before.
+    !matches!(
+        op,
+        Op::Load { .. }
+            | Op::Store { .. }
+            | Op::AtomicRmw { .. }
+            | Op::CmpXchg { .. }
+            | Op::MemCopy { .. }
+            | Op::MemSet { .. }
+            | Op::Call { .. }
+            | Op::Asm { .. }
+            | Op::Warp { .. }
+            | Op::Barrier { .. }
+    )
+}
+
+fn clear(b: &mut KernelBuilder<'_>, dst: Value, len: Value, align: u32) {
+    let byte = b.k.int(Type::I8, 0);
+    b.insert(Op::MemSet { dst, byte, len, align, volatile: false }, Type::Void);
+}
+
+/// A pointer some bytes further on.
+pub fn offset(b: &mut KernelBuilder<'_>, ptr: Value, bytes: u64) -> Value {
+    if bytes == 0 {
+        return ptr;
+    }
+    let space = b.k.ty(ptr).addr_space().unwrap_or(AddrSpace::Generic);
+    let index = b.k.index_ty(space);
+    let n = b.k.int(index, bytes.into());
+    b.ptr_add(ptr, n)
+}
+

@@ -1,0 +1,262 @@
+//! What reverse mode does not support is refused here, with its place and the reason; several errors a run.
+
+use super::input::Input;
+use crate::diag::{Code, Diagnostic, Diagnostics, Result};
+use crate::facts::activity::{base_name, holds_float};
+use crate::facts::alias::writes_nothing;
+use crate::facts::{Base, PtrKind};
+use crate::kernel::*;
+use std::collections::HashSet;
+
+/// Checks every instruction of the reachable code.
+///
+/// # Errors
+/// One diagnostic for each instruction that has no adjoint.
+pub fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
+    let mut errors: Vec<Diagnostic> = Vec::new();
+    let mut seen: HashSet<(Code, Option<Loc>)> = HashSet::new();
+    for &b in input.cfg.rpo() {
+        for &i in &k.blocks[b].insts {
+            if let Some(d) = refusal(k, input, i) {
+                if seen.insert((d.code, k.insts[i].loc)) && errors.len() < 20 {
+                    errors.push(d.at(k, k.insts[i].loc));
+                }
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Diagnostics(errors))
+    }
+}
+
+fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
+    let data = &k.insts[i];
+    let active = |v: Value| input.active(k, v);
+    let carries = |v: Value| active(v) || (k.as_const(v).is_none() && input.activity.is_hidden(k, v));
+    let because = |d: Diagnostic, v: Value| {
+        input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line))
+    };
+    let result_carries = data.result.is_some_and(carries);
+    match &data.op {
+        Op::Barrier { .. } => Some(
+            Diagnostic::new(Code::BarrierInGradient, "a barrier in a kernel to be reversed")
+                .because("threads exchange data across it, and the reverse sweep has no barrier yet")
+                .help("reverse mode supports kernels whose threads do not communicate"),
+        ),
+        Op::Fence { scope, .. } if !matches!(scope.level, ScopeLevel::Thread | ScopeLevel::Warp) => Some(
+            Diagnostic::new(Code::BarrierInGradient, "a memory fence in a kernel to be reversed")
+                .because("threads exchange data across it, in an order that the reverse sweep does not know")
+                .help("reverse mode supports kernels whose threads do not communicate"),
+        ),
+        Op::Warp { op, args } => {
+            let v = data.result.filter(|&r| carries(r)).or_else(|| args.iter().copied().find(|&a| carries(a)))?;
+            let d = Diagnostic::new(
+                Code::WarpOpInGradient,
+                format!("warp operation `{op:?}` on active data has no adjoint yet").to_lowercase(),
+            );
+            Some(because(d, v))
+        }
+        Op::Asm { text, args, side_effects, .. } => {
+            let v = data.result.filter(|&r| carries(r));
+            let reaches = args.iter().find(|&&a| input.prov.kind(a) == PtrKind::Shadowed);
+            if v.is_none() && (reaches.is_none() || !side_effects) {
+                return None;
+            }
+            let d = Diagnostic::new(Code::AsmOnActive, "inline assembly on active data")
+                .ir(text.clone())
+                .help("use the builtin or the library function that the assembly stands for");
+            Some(match v {
+                Some(v) => because(d, v),
+                None => d.because("it is given a pointer into memory that has a shadow"),
+            })
+        }
+        Op::Call { callee, args } => {
+            let v = data.result.filter(|&r| carries(r));
+            let reaches = args.iter().any(|&a| {
+                !matches!(input.prov.kind(a), PtrKind::Plain | PtrKind::Nowhere) && k.ty(a).is_ptr()
+            });
+            if v.is_none() && (!reaches || writes_nothing(callee)) {
+                return None;
+            }
+            let d = Diagnostic::new(Code::OpaqueCall, format!("call of `{callee}` on active data"))
+                .help("give the function's body, so that it can be inlined");
+            Some(match v {
+                Some(v) => because(d, v),
+                None => d.because("it is given a pointer into memory that has a shadow"),
+            })
+        }
+        Op::Load { ptr, mem } => {
+            let r = data.result?;
+            if !carries(r) {
+                return None;
+            }
+            if let Some(d) = place(k, input, *ptr) {
+                return Some(because(d, r));
+            }
+            if !active(r) {
+                return Some(because(int_typed(), r));
+            }
+            if matches!(k.ty(r), Type::Agg(_)) {
+                return Some(because(aggregate(), r));
+            }
+            if mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered)) {
+                let d = Diagnostic::new(
+                    Code::UnsupportedMemory,
+                    "a volatile or atomic load of active data has no adjoint yet",
+                )
+                .help("load it plainly, if no other thread writes it in the same launch");
+                return Some(because(d, r));
+            }
+            None
+        }
+        Op::Store { ptr, val, mem } => {
+            if let (false, true) = (carries(*val), input.prov.kind(*ptr) != PtrKind::Plain) {
+                // Whatever is overwritten loses its adjoint, so the shadow must be known.
+                return unknown(k, input, *ptr);
+            }
+            if !carries(*val) {
+                return None;
+            }
+            if let Some(d) = place(k, input, *ptr) {
+                return Some(because(d, *val));
+            }
+            if !active(*val) {
+                return Some(because(int_typed(), *val));
+            }
+            if matches!(k.ty(*val), Type::Agg(_)) {
+                return Some(because(aggregate(), *val));
+            }
+            if mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered)) {
+                let d = Diagnostic::new(
+                    Code::UnsupportedMemory,
+                    "a volatile or atomic store of active data has no adjoint yet",
+                );
+                return Some(because(d, *val));
+            }
+            None
+        }
+        Op::AtomicRmw { op, ptr, val, .. } => {
+            if !carries(*val) && !result_carries && !input.has_adjoint_memory(*ptr) {
+                return unknown(k, input, *ptr);
+            }
+            if matches!(op, RmwOp::FAdd | RmwOp::FSub) && !result_carries {
+                if let Some(d) = carries(*val).then(|| place(k, input, *ptr)).flatten() {
+                    return Some(because(d, *val));
+                }
+                return None;
+            }
+            let what = if result_carries { " whose result is used" } else { "" };
+            let d = Diagnostic::new(
+                Code::AtomicNoRule,
+                format!("no adjoint rule for `atomicrmw {}`{what} on active memory", format!("{op:?}").to_lowercase()),
+            )
+            .help("mark the memory const if it holds no differentiable data");
+            let v = if carries(*val) { Some(*val) } else { data.result.filter(|&r| carries(r)) };
+            Some(match v {
+                Some(v) => because(d, v),
+                None => d.because(objects(k, input, *ptr)),
+            })
+        }
+        Op::CmpXchg { ptr, new, .. } => {
+            if !carries(*new) && !result_carries && !input.has_adjoint_memory(*ptr) {
+                return unknown(k, input, *ptr);
+            }
+            let d = Diagnostic::new(Code::AtomicNoRule, "no adjoint rule for `cmpxchg` on active memory")
+                .because(objects(k, input, *ptr))
+                .help("use atomicAdd for floating-point sums; mark the memory const if it holds integers");
+            Some(d)
+        }
+        Op::MemCopy { dst, src, .. } => {
+            let from_active = input.prov.kind(*src) != PtrKind::Plain;
+            let _ = from_active;
+            if input.activity.is_useful_memory(input.prov, *dst) {
+                place(k, input, *dst).or_else(|| unknown(k, input, *src))
+            } else {
+                None
+            }
+        }
+        Op::MemSet { dst, .. } => unknown(k, input, *dst),
+        Op::Cast { op: CastOp::Bitcast, a, .. } if result_carries && !carries_alike(k, *a, data.result) => {
+            let d = Diagnostic::new(Code::NoRule, "the bits of an active float are used as an integer, or the reverse")
+                .help("write what the bits are for with fabsf, copysignf, ldexpf or a comparison");
+            Some(because(d, data.result?))
+        }
+        _ => None,
+    }
+}
+
+fn carries_alike(k: &Kernel, a: Value, r: Option<Value>) -> bool {
+    r.is_some_and(|r| holds_float(k, k.ty(a)) && holds_float(k, k.ty(r)))
+}
+
+fn int_typed() -> Diagnostic {
+    Diagnostic::new(Code::UnknownMemoryType, "active memory is accessed as integers")
+        .help("load and store it as floating-point numbers, or mark the buffer const if it holds integers")
+}
+
+fn aggregate() -> Diagnostic {
+    Diagnostic::new(Code::UnsupportedMemory, "an active struct or array is loaded or stored as one value")
+        .help("access its members one by one")
+}
+
+fn objects(k: &Kernel, input: &Input<'_>, ptr: Value) -> String {
+    let names: Vec<String> = input.prov.of(ptr).bases.iter().map(|b| base_name(k, *b)).collect();
+    format!("it works on {}", names.join(", "))
+}
+
+/// Why active data cannot lie behind a pointer.
+fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    let fact = input.prov.of(ptr);
+    match fact.kind {
+        PtrKind::Shadowed if input.shadows.of(ptr).is_some() => None,
+        PtrKind::Plain => {
+            let shared = fact.bases.iter().find(
+                |b| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared),
+            );
+            match (shared, fact.bases.iter().find(|b| matches!(b, Base::Global(_)))) {
+                (Some(b), _) => Some(Diagnostic::new(
+                    Code::SharedMemory,
+                    format!("active data in shared memory {} has no adjoint yet", base_name(k, *b)),
+                )),
+                (None, Some(b)) => Some(
+                    Diagnostic::new(
+                        Code::UnsupportedMemory,
+                        format!("active data in {}, which has no role", base_name(k, *b)),
+                    )
+                    .help("give the variable the role dup"),
+                ),
+                // The caller said const: no derivative is wanted.
+                _ => None,
+            }
+        }
+        _ => unknown(k, input, ptr).or_else(|| {
+            Some(
+                Diagnostic::new(Code::UnknownProvenance, "the shadow of an active pointer cannot be formed")
+                    .because(objects(k, input, ptr)),
+            )
+        }),
+    }
+}
+
+/// Refuses accesses through pointers that may or may not have a shadow.
+fn unknown(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    let fact = input.prov.of(ptr);
+    let (what, help) = match fact.kind {
+        PtrKind::Mixed => (
+            "a pointer that points into memory with or without a shadow, depending on control flow",
+            "give all buffers that it may point into the same kind of role",
+        ),
+        PtrKind::Unknown => (
+            "a pointer of unknown origin",
+            "form pointers from the kernel's parameters by pointer arithmetic, not through integers",
+        ),
+        _ => return None,
+    };
+    Some(
+        Diagnostic::new(Code::UnknownProvenance, format!("active memory is accessed through {what}"))
+            .because(objects(k, input, ptr))
+            .help(help),
+    )
+}

@@ -1,0 +1,204 @@
+//! How a value can be had again in the reverse sweep without having been kept.
+
+use crate::canon::Regions;
+use crate::cfg::LoopId;
+use crate::facts::trip::{affine, trip, Affine, DefBlocks, Trip};
+use crate::facts::{Provenance, Writes};
+use crate::kernel::*;
+use cranelift_entity::SecondaryMap;
+use smallvec::{smallvec, SmallVec};
+use std::collections::HashMap;
+
+/// A way to compute a value again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recipe {
+    /// Execute its instruction again: a pure operation, or a load from memory that does not change.
+    Again {
+        /// Buffers that must be distinct for it.
+        distinct: Vec<(u32, u32)>,
+        /// It is a load.
+        load: bool,
+    },
+    /// The number of the running iteration.
+    Count(LoopId),
+    /// `init + count * step`, with the count of the running iteration.
+    Affine(Affine),
+    /// The same after the loop, with the count that the pad saw.
+    AffineAtExit(Affine, Value),
+    /// The last count of a counted loop, worked out from its bounds.
+    Trip(Trip),
+    /// A header phi whose entries are one cast of the entries of another phi: the cast of that phi.
+    CastOf(Value, CastOp),
+}
+
+impl Recipe {
+    /// The values that it needs.
+    pub fn inputs(&self, k: &Kernel, v: Value) -> SmallVec<[Value; 4]> {
+        match self {
+            Recipe::Again { .. } => k.def_op(v).map(|o| o.operands()).unwrap_or_default(),
+            Recipe::Count(_) => SmallVec::new(),
+            Recipe::Affine(a) => {
+                let mut s: SmallVec<[Value; 4]> = smallvec![a.init];
+                s.extend(a.steps.iter().map(|(v, _)| *v));
+                s
+            }
+            Recipe::AffineAtExit(a, count) => {
+                let mut s: SmallVec<[Value; 4]> = smallvec![a.init, *count];
+                s.extend(a.steps.iter().map(|(v, _)| *v));
+                s
+            }
+            Recipe::Trip(t) => smallvec![t.init, t.bound],
+            Recipe::CastOf(phi, _) => smallvec![*phi],
+        }
+    }
+}
+
+/// Everything that recipes are found from.
+pub struct Recipes<'a> {
+    k: &'a Kernel,
+    regions: &'a Regions,
+    prov: &'a Provenance,
+    writes: &'a Writes,
+    /// Blocks of definitions.
+    pub blocks: DefBlocks,
+    counts: HashMap<Value, LoopId>,
+    at_exit: HashMap<Value, LoopId>,
+    assume_distinct: bool,
+    exact: SecondaryMap<Value, Option<bool>>,
+}
+
+impl<'a> Recipes<'a> {
+    /// Prepares the search.
+    pub fn new(
+        k: &'a Kernel,
+        regions: &'a Regions,
+        prov: &'a Provenance,
+        writes: &'a Writes,
+        assume_distinct: bool,
+    ) -> Recipes<'a> {
+        let (mut counts, mut at_exit) = (HashMap::new(), HashMap::new());
+        for (id, l) in regions.loops.iter() {
+            if let Some(c) = &l.counter {
+                counts.insert(c.count, id);
+                at_exit.extend(c.at_exit.iter().map(|(_, v)| (*v, id)));
+            }
+        }
+        Recipes {
+            k,
+            regions,
+            prov,
+            writes,
+            blocks: DefBlocks::new(k),
+            counts,
+            at_exit,
+            assume_distinct,
+            exact: SecondaryMap::new(),
+        }
+    }
+
+    /// The loop that a value is defined in.
+    pub fn region(&self, v: Value) -> Option<LoopId> {
+        self.blocks.region(self.regions, v)
+    }
+
+    /// A way to compute the value again, if there is one.
+    pub fn of(&mut self, v: Value) -> Option<Recipe> {
+        let r = self.find(v)?;
+        // Control and addresses must come out exactly as before; sums that the compiler may fuse do not promise that.
+        if !self.k.ty(v).is_float() && !r.inputs(self.k, v).into_iter().all(|x| self.is_exact(x)) {
+            return None;
+        }
+        Some(r)
+    }
+
+    fn find(&self, v: Value) -> Option<Recipe> {
+        if let Some(&l) = self.counts.get(&v) {
+            return Some(Recipe::Count(l));
+        }
+        if let Some(&l) = self.at_exit.get(&v) {
+            return trip(self.k, self.regions, &self.blocks, l).map(Recipe::Trip);
+        }
+        let op = self.k.def_op(v)?;
+        match op {
+            Op::Phi { incoming } => {
+                if let Some(a) = affine(self.k, self.regions, &self.blocks, v) {
+                    return Some(Recipe::Affine(a));
+                }
+                if let [(_, inner)] = incoming[..] {
+                    return self.affine_at_exit(v, inner);
+                }
+                self.cast_of(v, incoming)
+            }
+            Op::Load { ptr, mem } => {
+                let u = self.writes.unchanged(self.k, self.prov, *ptr, mem)?;
+                let allowed = self.assume_distinct || u.distinct.is_empty();
+                allowed.then_some(Recipe::Again { distinct: u.distinct, load: true })
+            }
+            Op::Freeze { .. } => Some(Recipe::Again { distinct: Vec::new(), load: false }),
+            op if op.is_pure() => Some(Recipe::Again { distinct: Vec::new(), load: false }),
+            _ => None,
+        }
+    }
+
+    fn affine_at_exit(&self, v: Value, inner: Value) -> Option<Recipe> {
+        let a = affine(self.k, self.regions, &self.blocks, inner)?;
+        let pad = self.blocks.of(v)?;
+        let l = &self.regions.loops[a.l];
+        let (_, count) = l.counter.as_ref()?.at_exit.iter().find(|(p, _)| *p == pad)?;
+        Some(Recipe::AffineAtExit(a, *count))
+    }
+
+    fn cast_of(&self, v: Value, incoming: &[(Block, Value)]) -> Option<Recipe> {
+        let block = self.blocks.of(v)?;
+        self.regions.headed_by(block)?;
+        for &i in &self.k.blocks[block].insts {
+            let Op::Phi { incoming: other } = &self.k.insts[i].op else { break };
+            let phi = self.k.insts[i].result.expect("a phi has a result");
+            if phi == v {
+                continue;
+            }
+            let mut cast = None;
+            let all = incoming.iter().all(|(p, x)| {
+                let Some((_, y)) = other.iter().find(|(q, _)| q == p) else { return false };
+                match (self.k.def_op(*x), self.k.as_int(*x), self.k.as_int(*y)) {
+                    (Some(Op::Cast { op: op @ (CastOp::SExt | CastOp::ZExt), a, .. }), ..) if a == y => {
+                        *cast.get_or_insert(*op) == *op
+                    }
+                    // A constant start, extended by hand; non-negative, so both extensions agree.
+                    (_, Some(a), Some(b)) => a == b && a >= 0,
+                    _ => false,
+                }
+            });
+            if let (true, Some(op)) = (all, cast) {
+                return Some(Recipe::CastOf(phi, op));
+            }
+        }
+        None
+    }
+
+    /// False when computing the value again could round differently.
+    fn is_exact(&mut self, v: Value) -> bool {
+        if let Some(known) = self.exact[v] {
+            return known;
+        }
+        // Outside of loops values are kept, not computed again.
+        if self.region(v).is_none() {
+            return true;
+        }
+        self.exact[v] = Some(true);
+        let own = match self.k.def_op(v) {
+            Some(Op::Binary { op, fmf, .. }) if op.is_float() => {
+                !fmf.intersects(Fmf::CONTRACT | Fmf::REASSOC | Fmf::AFN | Fmf::ARCP)
+            }
+            Some(Op::Math { .. }) => false,
+            _ => true,
+        };
+        let exact = own
+            && match self.find(v) {
+                Some(r) => r.inputs(self.k, v).into_iter().all(|x| self.is_exact(x)),
+                None => true,
+            };
+        self.exact[v] = Some(exact);
+        exact
+    }
+}
