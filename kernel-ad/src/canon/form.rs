@@ -1,6 +1,6 @@
 //! Brings a kernel into the form that the reverse sweep is built from.
 //!
-//! Afterwards: every block is reachable; there is one `ret`; every loop has a preheader, one latch, and for each edge
+//! Afterwards: every block is reachable; there is one `ret`; every loop has a preheader, one latch that does nothing else, and for each edge
 //! that leaves it a block of its own (a *pad*), one for each loop when several are left at once; values that are used
 //! outside of their loop go through phis in the pads; each loop counts its iterations, and each other merge has a phi
 //! that says which predecessor was taken.
@@ -101,7 +101,8 @@ fn loops_in_form(k: &mut Kernel) -> Result<Vec<(Block, Block)>> {
     let (_, loops) = forest(k)?;
     // Headers and entering edges of other loops are not touched by these edits, so one forest serves for all.
     for (_, l) in loops.loops.iter().rev() {
-        if l.latches.len() > 1 {
+        // A latch that may also leave would end iterations that go on and the last one in the same place.
+        if l.latches.len() > 1 || k.successors(l.latches[0]).len() > 1 {
             split_preds(k, l.header, &l.latches, "latch");
         }
     }
@@ -144,6 +145,7 @@ fn describe(k: &Kernel, pads: &[(Block, Block)]) -> Result<Regions> {
             parent: l.parent,
             depth: l.depth,
             exits: Vec::new(),
+            always_tested: false,
             counter: None,
         });
         debug_assert_eq!(own, id);
@@ -153,6 +155,12 @@ fn describe(k: &Kernel, pads: &[(Block, Block)]) -> Result<Regions> {
         let l = forest.of(header).expect("a header is in its loop");
         r.of[pad] = r.loops[l].parent;
         r.loops[l].exits.push((cfg.preds(pad)[0], pad));
+    }
+    let dom = DomTree::new(k, &cfg);
+    for l in r.loops.values_mut() {
+        if let [(from, _)] = l.exits[..] {
+            l.always_tested = dom.dominates(from, l.latch);
+        }
     }
     Ok(r)
 }

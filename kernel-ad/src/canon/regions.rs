@@ -28,6 +28,8 @@ pub struct LoopRegion {
     pub depth: u32,
     /// (from, pad).
     pub exits: Vec<(Block, Block)>,
+    /// There is one exit, and every iteration comes by it.
+    pub always_tested: bool,
     /// The iteration counter; set by canonicalisation.
     pub counter: Option<Counter>,
 }

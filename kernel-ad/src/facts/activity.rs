@@ -40,8 +40,8 @@ impl Activity {
             varied_memory: HashMap::new(),
             useful_memory: HashMap::new(),
         };
-        for (i, p) in k.params.iter().enumerate() {
-            if p.by_value.is_none() && !p.ty.is_ptr() && roles.params[i].role == Role::Active {
+        for (i, (p, spec)) in k.params.iter().zip(&roles.params).enumerate() {
+            if p.by_value.is_none() && !p.ty.is_ptr() && spec.role == Role::Active {
                 a.varied[k.param_value(i as u32)] = Some(From::Param(i as u32));
             }
         }

@@ -98,7 +98,10 @@ impl Provenance {
         let mut p = Provenance { facts: SecondaryMap::new(), pointees: HashMap::new() };
         for (v, d) in k.values.iter() {
             match &d.def {
-                ValueDef::Param(i) if d.ty.is_ptr() => p.facts[v] = Some(param_fact(roles, *i)),
+                // Shadow parameters have no role, and no provenance: primal code does not use them.
+                ValueDef::Param(i) if d.ty.is_ptr() && (*i as usize) < roles.params.len() => {
+                    p.facts[v] = Some(param_fact(roles, *i))
+                }
                 ValueDef::Const(c) if d.ty.is_ptr() => p.facts[v] = Some(const_fact(k, roles, c)),
                 _ => {}
             }

@@ -129,7 +129,7 @@ pub enum Test {
 pub fn trip(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> Option<Trip> {
     let r = &regions.loops[l];
     let [(from, pad)] = r.exits[..] else { return None };
-    if from != r.header && from != r.latch {
+    if !r.always_tested {
         return None;
     }
     let Op::CondBr { cond, then, els } = k.insts[k.terminator(from)].op else { return None };

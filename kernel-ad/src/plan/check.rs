@@ -89,9 +89,10 @@ impl Proof<'_> {
                 if at + size > frame.bytes {
                     return fail(self.k, "lies beyond its record");
                 }
-                let clash = frame.slots.iter().any(|&(x, o)| {
-                    x != v && o < at + size && at < o + self.k.bytes(self.k.ty(x)).max(1)
-                });
+                let clash = frame
+                    .slots
+                    .iter()
+                    .any(|&(x, o)| x != v && o < at + size && at < o + self.k.bytes(self.k.ty(x)).max(1));
                 if clash {
                     return fail(self.k, "shares its place in the record");
                 }

@@ -153,9 +153,11 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value) -> HashSet<Inst>
             // The counting variable itself is a local.
             if let Op::Load { ptr, .. } = op {
                 if input.prov.of(*ptr).bases.is_empty() {
-                    work.extend(k.iter_insts().map(|(_, s)| s).filter(
-                        |&s| matches!(&k.insts[s].op, Op::Store { ptr: p, .. } if p == ptr),
-                    ));
+                    work.extend(
+                        k.iter_insts()
+                            .map(|(_, s)| s)
+                            .filter(|&s| matches!(&k.insts[s].op, Op::Store { ptr: p, .. } if p == ptr)),
+                    );
                 }
             }
         }

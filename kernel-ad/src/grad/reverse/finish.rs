@@ -113,7 +113,8 @@ pub fn assumptions(k: &Kernel, plan: &Plan, prov: &Provenance, specs: &[ParamSpe
     let mut pairs: BTreeSet<(u32, u32)> = plan.distinct.clone();
     // What is loaded again must not be a shadow either: those are written by then.
     for (v, d) in plan.of.iter() {
-        let (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) = (d, k.def_op(v))
+        let (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) =
+            (d, k.def_op(v))
         else {
             continue;
         };
@@ -137,7 +138,9 @@ pub fn count_sites(sites: Stats, plan: &Plan) -> Stats {
     let count = |f: &dyn Fn(&Decision) -> bool| plan.of.values().flatten().filter(|d| f(d)).count() as u32;
     Stats {
         saved: count(&|d| matches!(d, Decision::Save)),
-        recomputed: count(&|d| matches!(d, Decision::Again(r) if !matches!(r, Recipe::Again { load: true, .. }))),
+        recomputed: count(
+            &|d| matches!(d, Decision::Again(r) if !matches!(r, Recipe::Again { load: true, .. })),
+        ),
         reloaded: count(&|d| matches!(d, Decision::Again(Recipe::Again { load: true, .. }))),
         ..sites
     }

@@ -61,7 +61,9 @@ impl Input<'_> {
     pub fn memory_adjoint(&self, k: &Kernel, inst: Inst) -> MemoryAdjoint {
         let data = &k.insts[inst];
         match data.op {
-            Op::Load { ptr, .. } if data.result.is_some_and(|r| self.active(k, r)) => MemoryAdjoint::Load(ptr),
+            Op::Load { ptr, .. } if data.result.is_some_and(|r| self.active(k, r)) => {
+                MemoryAdjoint::Load(ptr)
+            }
             Op::Store { ptr, val, .. } if self.has_adjoint_memory(ptr) => {
                 if crate::facts::provenance::holds_pointer(k, k.ty(val)) {
                     MemoryAdjoint::None

@@ -30,9 +30,7 @@ impl Sweep<'_> {
         let home = self.blocks.region(self.input.regions, v);
         if here != home {
             let inner = match here {
-                Some(h) if self.input.regions.within(here, home) => {
-                    self.input.regions.child_toward(home, h)
-                }
+                Some(h) if self.input.regions.within(here, home) => self.input.regions.child_toward(home, h),
                 _ => {
                     let name = crate::facts::activity::value_name(b.k, v);
                     self.bug.get_or_insert_with(|| bug(b.k, &format!("{name} is used outside of its loop")));

@@ -104,19 +104,28 @@ impl Sweep<'_> {
         };
         let from = self.shadow(b, src)?;
         let Some(elem) = self.element_type(b.k, dst, src) else {
-            return Err(Diagnostic::new(Code::UnknownMemoryType, "a copy of active memory whose elements are not known")
-                .at(b.k, b.k.insts[i].loc)
-                .because("no load or store says which floating-point type lies there")
-                .help("copy element by element, or mark the memory const")
-                .into());
+            return Err(Diagnostic::new(
+                Code::UnknownMemoryType,
+                "a copy of active memory whose elements are not known",
+            )
+            .at(b.k, b.k.insts[i].loc)
+            .because("no load or store says which floating-point type lies there")
+            .help("copy element by element, or mark the memory const")
+            .into());
         };
         let bytes = b.k.bytes(elem);
-        let Some(total) = b.k.as_int(len).and_then(|n| u64::try_from(n).ok()).filter(|n| n % bytes == 0 && n / bytes <= 1024)
+        let Some(total) =
+            b.k.as_int(len)
+                .and_then(|n| u64::try_from(n).ok())
+                .filter(|n| n % bytes == 0 && n / bytes <= 1024)
         else {
-            return Err(Diagnostic::new(Code::UnsupportedMemory, "a copy of active memory of variable or very large size")
-                .at(b.k, b.k.insts[i].loc)
-                .help("copy in a loop, element by element")
-                .into());
+            return Err(Diagnostic::new(
+                Code::UnsupportedMemory,
+                "a copy of active memory of variable or very large size",
+            )
+            .at(b.k, b.k.insts[i].loc)
+            .help("copy in a loop, element by element")
+            .into());
         };
         let atomic = !(self.private)(b.k, src);
         let (da, sa) = (dst_align.min(bytes as u32).max(1), src_align.min(bytes as u32).max(1));
@@ -200,4 +209,3 @@ pub fn offset(b: &mut KernelBuilder<'_>, ptr: Value, bytes: u64) -> Value {
     let n = b.k.int(index, bytes.into());
     b.ptr_add(ptr, n)
 }
-

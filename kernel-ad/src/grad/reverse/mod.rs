@@ -112,8 +112,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         primal: primal.name.clone(),
         mode: Mode::Reverse,
         params: specs,
-        tape: global_tape
-            .then(|| TapeNeed { bytes_per_thread: need, align: plan::tape_align(&plan) as u32 }),
+        tape: global_tape.then(|| TapeNeed { bytes_per_thread: need, align: plan::tape_align(&plan) as u32 }),
         counter,
         assumptions,
         stats: finish::count_sites(stats, &plan),

@@ -35,9 +35,8 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
     let data = &k.insts[i];
     let active = |v: Value| input.active(k, v);
     let carries = |v: Value| active(v) || (k.as_const(v).is_none() && input.activity.is_hidden(k, v));
-    let because = |d: Diagnostic, v: Value| {
-        input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line))
-    };
+    let because =
+        |d: Diagnostic, v: Value| input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line));
     let result_carries = data.result.is_some_and(carries);
     match &data.op {
         Op::Barrier { .. } => Some(
@@ -51,7 +50,8 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 .help("reverse mode supports kernels whose threads do not communicate"),
         ),
         Op::Warp { op, args } => {
-            let v = data.result.filter(|&r| carries(r)).or_else(|| args.iter().copied().find(|&a| carries(a)))?;
+            let v =
+                data.result.filter(|&r| carries(r)).or_else(|| args.iter().copied().find(|&a| carries(a)))?;
             let d = Diagnostic::new(
                 Code::WarpOpInGradient,
                 format!("warp operation `{op:?}` on active data has no adjoint yet").to_lowercase(),
@@ -150,7 +150,10 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             let what = if result_carries { " whose result is used" } else { "" };
             let d = Diagnostic::new(
                 Code::AtomicNoRule,
-                format!("no adjoint rule for `atomicrmw {}`{what} on active memory", format!("{op:?}").to_lowercase()),
+                format!(
+                    "no adjoint rule for `atomicrmw {}`{what} on active memory",
+                    format!("{op:?}").to_lowercase()
+                ),
             )
             .help("mark the memory const if it holds no differentiable data");
             let v = if carries(*val) { Some(*val) } else { data.result.filter(|&r| carries(r)) };
@@ -179,8 +182,11 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
         }
         Op::MemSet { dst, .. } => unknown(k, input, *dst),
         Op::Cast { op: CastOp::Bitcast, a, .. } if result_carries && !carries_alike(k, *a, data.result) => {
-            let d = Diagnostic::new(Code::NoRule, "the bits of an active float are used as an integer, or the reverse")
-                .help("write what the bits are for with fabsf, copysignf, ldexpf or a comparison");
+            let d = Diagnostic::new(
+                Code::NoRule,
+                "the bits of an active float are used as an integer, or the reverse",
+            )
+            .help("write what the bits are for with fabsf, copysignf, ldexpf or a comparison");
             Some(because(d, data.result?))
         }
         _ => None,
@@ -212,9 +218,10 @@ fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
     match fact.kind {
         PtrKind::Shadowed if input.shadows.of(ptr).is_some() => None,
         PtrKind::Plain => {
-            let shared = fact.bases.iter().find(
-                |b| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared),
-            );
+            let shared = fact
+                .bases
+                .iter()
+                .find(|b| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared));
             match (shared, fact.bases.iter().find(|b| matches!(b, Base::Global(_)))) {
                 (Some(b), _) => Some(Diagnostic::new(
                     Code::SharedMemory,

@@ -1,0 +1,257 @@
+//! Kernels over the features of reverse mode.
+
+use super::{check, noise, Arg};
+use shadow_mem::Role::{Dup, Out};
+
+fn data(n: usize, seed: usize) -> Vec<f64> {
+    (0..n).map(|i| noise(1000 * seed + i)).collect()
+}
+
+fn positive(n: usize, seed: usize) -> Vec<f64> {
+    data(n, seed).into_iter().map(|x| 0.3 + 0.5 * x.abs()).collect()
+}
+
+fn buf(n: usize, seed: usize) -> Arg {
+    Arg::Buf(Dup, data(n, seed))
+}
+
+fn out(n: usize) -> Arg {
+    Arg::Buf(Out, data(n, 77))
+}
+
+const HEAD: &str = "%t = tid.x %w = zext i32 %t to i64 %o = shl i64 %w, 3";
+
+/// Catches a store whose shadow is not taken and cleared, and operands that are mixed up.
+#[test]
+fn straight_line() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, f64 %a) nvptx {{ entry: {HEAD}
+             %px = ptradd ptr %x, i64 %o %py = ptradd ptr %y, i64 %o
+             %v = load f64, ptr %px, align 8 %u = load f64, ptr %py, align 8
+             %m = fmul f64 %v, %a %d = fdiv f64 %m, %u %s = fsub f64 %d, %v
+             store f64 %s, ptr %py, align 8 ret }}"
+        ),
+        3,
+        &[buf(3, 1), Arg::Buf(Dup, positive(3, 2)), Arg::Active(0.7)],
+    );
+    assert_eq!((g.tape.is_none(), g.stats.saved), (true, 0), "nothing is saved outside of loops");
+}
+
+/// Catches phis whose adjoint goes to the wrong side, and guards that are not reversed.
+#[test]
+fn branches() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %in = icmp slt i32 %t, %n br i1 %in, work, done
+             work: %px = ptradd ptr %x, i64 %o %py = ptradd ptr %y, i64 %o %v = load f64, ptr %px, align 8
+             %pos = fcmp ogt f64 %v, 0.0 br i1 %pos, up, down
+             up: %sq = fmul f64 %v, %v %small = fcmp olt f64 %sq, 0.25 br i1 %small, tiny, join
+             tiny: %cu = fmul f64 %sq, %v br join
+             down: %e = math.exp f64 %v br join
+             join: %r = phi f64 [%sq, up], [%cu, tiny], [%e, down] %q = phi f64 [2.0, up], [%v, tiny], [3.0, down]
+             %p = fmul f64 %r, %q store f64 %p, ptr %py, align 8 br done
+             done: ret }}"
+        ),
+        6,
+        &[Arg::Buf(Dup, vec![0.2, 0.9, -0.4, 0.3, -0.8, 0.6]), out(6), Arg::Int(5)],
+    );
+}
+
+/// Catches loop counters that run one iteration too many or too few, and induction variables rebuilt wrongly.
+#[test]
+fn counted_loop_without_tape() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %pi = ptradd ptr %x, i64 %o %xi = load f64, ptr %pi, align 8 br head
+             head: %j = phi i32 [0, entry], [%j2, body] %s = phi f64 [0.0, entry], [%s2, body] %more = icmp slt i32 %j, %n br i1 %more, body, end
+             body: %jw = zext i32 %j to i64 %jo = shl i64 %jw, 3 %pj = ptradd ptr %x, i64 %jo %xj = load f64, ptr %pj, align 8
+             %d = fsub f64 %xj, %xi %q = fmul f64 %d, %d %q2 = fadd f64 %q, 0.1 %r = math.rsqrt f64 %q2 %f = fmul f64 %r, %d
+             %s2 = fadd f64 %s, %f %j2 = add nsw i32 %j, 1 br head
+             end: %py = ptradd ptr %y, i64 %o store f64 %s, ptr %py, align 8 ret }}"
+        ),
+        4,
+        &[buf(4, 3), out(4), Arg::Int(4)],
+    );
+    assert!(g.tape.is_none(), "everything can be computed again from the positions");
+    assert_eq!(g.stats.saved, 0);
+}
+
+/// Catches tape slots that are off by one record, and records that are popped in the wrong order.
+#[test]
+fn recurrence_on_the_tape() {
+    let text = format!(
+        "kernel @k(ptr %x, f64 %r, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8
+         %any = icmp sgt i32 %n, 0 br i1 %any, loop, end
+         loop: %j = phi i32 [0, entry], [%j2, loop] %v = phi f64 [%x0, entry], [%v2, loop]
+         %m = fsub f64 1.0, %v %rv = fmul f64 %r, %v %v2 = fmul f64 %rv, %m %j2 = add nuw nsw i32 %j, 1
+         %stop = icmp eq i32 %j2, %n br i1 %stop, end, loop
+         end: %z = phi f64 [%x0, entry], [%v2, loop] store f64 %z, ptr %px, align 8 ret }}"
+    );
+    for n in [0, 1, 5] {
+        let g = check(&text, 2, &[Arg::Buf(Dup, vec![0.3, 0.6]), Arg::Active(3.1), Arg::Int(n)]);
+        assert_eq!(g.stats.saved, 1, "one number an iteration");
+        assert!(g.tape.expect("a tape").bytes_per_thread.is_some(), "the trip count is a parameter");
+    }
+}
+
+/// Catches trip counts and conditions of data-dependent loops that are not kept.
+#[test]
+fn while_loop_with_data() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 br head
+             head: %v = phi f64 [%x0, entry], [%v2, body] %big = fcmp ogt f64 %v, 0.2 br i1 %big, body, end
+             body: %s = math.sin f64 %v %v2 = fmul f64 %s, 0.7 br head
+             end: %py = ptradd ptr %y, i64 %o %p = fmul f64 %v, %x0 store f64 %p, ptr %py, align 8 ret }}"
+        ),
+        3,
+        &[Arg::Buf(Dup, vec![0.9, 0.1, 0.5]), out(3)],
+    );
+    assert!(g.counter.is_some(), "only a run can tell how long the tape is");
+}
+
+/// Catches early exits, `continue`, and merges inside of loops whose predecessor is forgotten.
+#[test]
+fn break_continue_and_return() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 %py = ptradd ptr %y, i64 %o br head
+             head: %j = phi i32 [0, entry], [%j2, next] %v = phi f64 [%x0, entry], [%w3, next] %more = icmp slt i32 %j, %n br i1 %more, body, end
+             body: %v2 = fmul f64 %v, %v %v3 = fadd f64 %v2, 0.3 %big = fcmp ogt f64 %v3, 1.5 br i1 %big, early, on
+             early: %e = fmul f64 %v3, %v store f64 %e, ptr %py, align 8 ret
+             on: %odd = and i32 %j, 1 %is = icmp eq i32 %odd, 0 br i1 %is, next, other
+             other: %low = fcmp olt f64 %v3, 0.45 br i1 %low, stop, more
+             more: %c = math.cos f64 %v3 br next
+             next: %w3 = phi f64 [%v3, on], [%c, more] %j2 = add nsw i32 %j, 1 br head
+             stop: %st = fmul f64 %v3, %v3 br end
+             end: %z = phi f64 [%v, head], [%st, stop] %z2 = fmul f64 %z, %x0 store f64 %z2, ptr %py, align 8 ret }}"
+        ),
+        6,
+        &[Arg::Buf(Dup, vec![0.2, 1.3, 0.05, 0.9, -0.3, 0.7]), out(6), Arg::Int(6)],
+    );
+}
+
+/// Catches records of outer iterations that are mixed with those of inner ones, and inner trip counts that are lost.
+#[test]
+fn nested_loops() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 br outer
+             outer: %i = phi i32 [0, entry], [%i2, latch] %v = phi f64 [%x0, entry], [%v3, latch] %go = icmp slt i32 %i, %n br i1 %go, pre, end
+             pre: %scale = fmul f64 %v, 0.5 %m = add nsw i32 %i, 1 br inner
+             inner: %j = phi i32 [0, pre], [%j2, inner] %u = phi f64 [%v, pre], [%u2, inner]
+             %us = fmul f64 %u, %scale %u2 = fadd f64 %us, 0.4 %j2 = add nuw nsw i32 %j, 1 %stop = icmp sge i32 %j2, %m br i1 %stop, latch, inner
+             latch: %l = phi f64 [%u2, inner] %v3 = math.sin f64 %l %i2 = add nsw i32 %i, 1 br outer
+             end: %py = ptradd ptr %y, i64 %o store f64 %v, ptr %py, align 8 ret }}"
+        ),
+        2,
+        &[buf(2, 5), out(2), Arg::Int(4)],
+    );
+}
+
+/// Catches a break out of two loops at once.
+#[test]
+fn break_out_of_two_loops() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 %py = ptradd ptr %y, i64 %o br outer
+             outer: %i = phi i32 [0, entry], [%i2, latch] %v = phi f64 [%x0, entry], [%u, latch] %go = icmp slt i32 %i, %n br i1 %go, inner, end
+             inner: %j = phi i32 [0, outer], [%j2, cont] %u = phi f64 [%v, outer], [%u2, cont] %in = icmp slt i32 %j, 3 br i1 %in, body, latch
+             body: %sq = fmul f64 %u, %u %u2 = fadd f64 %sq, 0.35 %big = fcmp ogt f64 %u2, 1.2 br i1 %big, out, cont
+             cont: %j2 = add nsw i32 %j, 1 br inner
+             latch: %i2 = add nsw i32 %i, 1 br outer
+             out: %e = fmul f64 %u2, %v store f64 %e, ptr %py, align 8 ret
+             end: %f = fmul f64 %v, 3.0 store f64 %f, ptr %py, align 8 ret }}"
+        ),
+        4,
+        &[Arg::Buf(Dup, vec![0.1, 0.8, 0.4, -0.2]), out(4), Arg::Int(3)],
+    );
+}
+
+/// Catches values that are reloaded although the kernel overwrote them.
+#[test]
+fn in_place_update_in_a_loop() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o br head
+             head: %j = phi i32 [0, entry], [%j2, body] %more = icmp slt i32 %j, %n br i1 %more, body, end
+             body: %v = load f64, ptr %px, align 8 %w2 = fmul f64 %v, %v %w3 = fadd f64 %w2, 0.2 store f64 %w3, ptr %px, align 8 %j2 = add nsw i32 %j, 1 br head
+             end: ret }}"
+        ),
+        2,
+        &[buf(2, 8), Arg::Int(4)],
+    );
+    assert!(g.stats.saved > 0);
+}
+
+/// Catches pointers that are bumped in a loop, and shadow pointers that are not.
+#[test]
+fn bumped_pointer_and_switch() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, ptr %sel, i32 %n) nvptx {{ entry: {HEAD} br head
+             head: %j = phi i32 [0, entry], [%j2, join] %p = phi ptr [%x, entry], [%p2, join] %c = phi ptr [%sel, entry], [%c2, join] %s = phi f64 [0.0, entry], [%s2, join]
+             %k = load i32, ptr %c, align 4 %v = load f64, ptr %p, align 8 switch i32 %k, default d, [0: a, 1: b, 2: join]
+             a: %va = fmul f64 %v, %v br join
+             b: %vb = math.exp f64 %v br join
+             d: %vd = fmul f64 %v, %s br join
+             join: %m = phi f64 [%va, a], [%vb, b], [%vd, d], [1.0, head] %s2 = fadd f64 %s, %m %p2 = ptradd ptr %p, i64 8 %c2 = ptradd ptr %c, i64 4
+             %j2 = add nsw i32 %j, 1 %stop = icmp eq i32 %j2, %n br i1 %stop, end, head
+             end: %py = ptradd ptr %y, i64 %o store f64 %s2, ptr %py, align 8 ret }}"
+        ),
+        1,
+        &[buf(6, 4), out(1), Arg::Ints(vec![0, 1, 2, 7, 1, 3]), Arg::Int(6)],
+    );
+}
+
+/// Catches local arrays without a shadow, and adjoints that stay in it from one write to the next.
+#[test]
+fn local_array() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: %loc = alloca ptr bytes 32, align 8 {HEAD} br fill
+             fill: %i = phi i64 [0, entry], [%i2, fill] %io = shl i64 %i, 3 %pl = ptradd ptr %loc, i64 %io %px = ptradd ptr %x, i64 %io
+             %v = load f64, ptr %px, align 8 %vv = fmul f64 %v, %v store f64 %vv, ptr %pl, align 8 %i2 = add nuw nsw i64 %i, 1 %st = icmp eq i64 %i2, 4 br i1 %st, mid, fill
+             mid: br loop
+             loop: %j = phi i32 [0, mid], [%j2, loop] %a = and i32 %j, 3 %aw = zext i32 %a to i64 %ao = shl i64 %aw, 3 %pa = ptradd ptr %loc, i64 %ao
+             %b = add i32 %j, 1 %bm = and i32 %b, 3 %bw = zext i32 %bm to i64 %bo = shl i64 %bw, 3 %pb = ptradd ptr %loc, i64 %bo
+             %la = load f64, ptr %pa, align 8 %lb = load f64, ptr %pb, align 8 %pr = fmul f64 %la, %lb %pr2 = fadd f64 %pr, 0.1 store f64 %pr2, ptr %pa, align 8
+             %j2 = add nsw i32 %j, 1 %more = icmp slt i32 %j2, %n br i1 %more, loop, end
+             end: %p3 = ptradd ptr %loc, i64 8 %r = load f64, ptr %p3, align 8 %py = ptradd ptr %y, i64 %o store f64 %r, ptr %py, align 8 ret }}"
+        ),
+        1,
+        &[buf(4, 6), out(1), Arg::Int(7)],
+    );
+    assert!(g.stats.plain_adds > 0, "local shadows need no atomics");
+}
+
+/// Catches the adjoint of atomic sums, and sums into a buffer that other threads add to as well.
+#[test]
+fn atomic_sum_and_selects() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %sum) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %v = load f64, ptr %px, align 8
+             %c = fcmp olt f64 %v, 0.0 %n = fneg f64 %v %a = select i1 %c, f64 %n, %v %q = fmul f64 %a, %v
+             %old = atomicrmw fadd ptr %sum, f64 %q, align 8 monotonic scope(device) ret }}"
+        ),
+        5,
+        &[buf(5, 9), buf(1, 10)],
+    );
+}
+
+/// Catches copies and clears of active memory that are not reversed.
+#[test]
+fn copies_and_clears() {
+    check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: %loc = alloca ptr bytes 16, align 8 {HEAD}
+             memcpy ptr %loc, ptr %x, i64 16, align 8, align 8 %q = ptradd ptr %loc, i64 8
+             %a = load f64, ptr %loc, align 8 %b = load f64, ptr %q, align 8 %p = fmul f64 %a, %b
+             memset ptr %y, i8 0, i64 8, align 8 %y1 = ptradd ptr %y, i64 8 store f64 %p, ptr %y1, align 8
+             memcpy ptr %x, ptr %y1, i64 8, align 8, align 8 ret }}"
+        ),
+        1,
+        &[buf(3, 11), buf(3, 12)],
+    );
+}
