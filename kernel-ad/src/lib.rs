@@ -13,6 +13,7 @@ pub mod emit;
 pub mod facts;
 pub mod gen;
 pub mod grad;
+pub mod interp;
 pub mod kernel;
 pub mod llvm;
 pub mod mathlib;
