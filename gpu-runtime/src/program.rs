@@ -3,8 +3,7 @@
 
 use crate::{Block, Device, Error, Module, Result};
 use shadow_mem::{
-    run, Arg, Bindings, Bytes, DeviceBlock, Execute, Extent, Heap, Launch, Manifest, RunError, RunReport,
-    TapeArena,
+    run, Bindings, Bytes, DeviceBlock, Extent, Heap, Launch, Manifest, RunError, RunReport, TapeArena,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 

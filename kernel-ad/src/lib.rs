@@ -14,6 +14,7 @@ pub mod facts;
 pub mod gen;
 pub mod grad;
 pub mod interp;
+pub mod jit;
 pub mod kernel;
 pub mod llvm;
 pub mod mathlib;

@@ -1,0 +1,146 @@
+//! The whole road, from CUDA C to shadows on the CPU device.
+
+use super::*;
+use crate::diag::Code;
+use Role::*;
+
+const SOURCE: &str = r#"
+struct Params { const float *x; float a; int n; };
+
+// A struct by value with a buffer and a scalar in it, and a scalar parameter.
+extern "C" __global__ void scale(Params p, float *y, float b) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < p.n) y[i] = p.a * p.x[i] * p.x[i] + b;
+}
+
+// In place, and with a trip count that depends on the data: only a counting run can size the tape.
+extern "C" __global__ void settle(float *x, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  float v = x[i];
+  while (v > 1.0f) v = 0.5f * v * v / (v + 1.0f);
+  x[i] = v;
+}
+
+// Reads one buffer and writes another, which the plan assumes to be distinct.
+extern "C" __global__ void cube(const float *x, float *y, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  float v = x[i];
+  for (int k = 0; k < 2; ++k) { y[i] = v; v = v * x[i]; }
+  y[i] = v;
+}
+
+// One float per step on the tape, and a formula for its size.
+extern "C" __global__ void logistic(const float *x, float *y, int n, int steps) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  float v = x[i];
+  for (int k = 0; k < steps; ++k) v = 3.2f * v * (1.0f - v);
+  y[i] = v;
+}
+"#;
+
+fn kernel(name: &str) -> Kernel {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("road.cu");
+    std::fs::write(&path, SOURCE).unwrap();
+    Kernel::load(&path, name).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn near(got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len());
+    for (i, (a, b)) in got.iter().zip(want).enumerate() {
+        assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "element {i}: {a} instead of {b}");
+    }
+}
+
+// Catches: adjoints of fields and of scalars that go to the wrong place or to none.
+#[test]
+fn structs_and_scalars_are_differentiated() {
+    let device = Device::cpu();
+    let gradient = device.compile(&kernel("scale").reverse(&[Dup, Dup, Active]).unwrap()).unwrap();
+    let x = device.pair(&[1.0f32, 2.0, 3.0, 4.0]).unwrap();
+    let y = device.pair(&[0.0f32; 4]).unwrap();
+    y.seed(&[1.0, 10.0, 100.0, 1000.0]).unwrap();
+    let image =
+        RecordImage::new(16).pair(0, &x).unwrap().scalar(8, 0.5f32).unwrap().scalar(12, 4i32).unwrap();
+    let (p, b) = (device.record(image).unwrap(), device.active(7.0f32).unwrap());
+    // SAFETY: x and y have n = 4 elements.
+    unsafe { gradient.launch(Launch::new(1, 32), args![&p, &y, &b]).unwrap() };
+    near(&y.read().unwrap(), &[7.5, 9.0, 11.5, 15.0]);
+    near(&x.shadow().unwrap(), &[1.0, 20.0, 300.0, 4000.0]);
+    assert_eq!(p.shadow::<f32>(8).unwrap(), 1.0 + 40.0 + 900.0 + 16000.0);
+    assert_eq!(b.shadow().unwrap(), 1111.0);
+    assert_eq!(y.shadow().unwrap(), [0.0; 4]);
+}
+
+// Catches: a counting run that changes the data, a tape sized too small, adjoints replayed in the wrong order.
+#[test]
+fn data_dependent_loops_are_counted() {
+    let device = Device::cpu();
+    let gradient = device.compile(&kernel("settle").reverse(&[Dup, Const]).unwrap()).unwrap();
+    let start: Vec<f32> = (0..100).map(|i| 0.3 + i as f32).collect();
+    let x = device.pair(&start).unwrap();
+    x.seed(&vec![1.0; 100]).unwrap();
+    // SAFETY: x has n = 100 elements.
+    let report = unsafe { gradient.launch(Launch::new(4, 32), args![&x, 100i32]).unwrap() };
+    let expected = start.iter().map(|&x| {
+        let (mut v, mut slope) = (f64::from(x), 1.0);
+        while v > 1.0 {
+            slope *= 0.5 * v * (v + 2.0) / ((v + 1.0) * (v + 1.0));
+            v = 0.5 * v * v / (v + 1.0);
+        }
+        (v as f32, slope as f32)
+    });
+    let (values, slopes): (Vec<f32>, Vec<f32>) = expected.unzip();
+    near(&x.read().unwrap(), &values);
+    near(&x.shadow().unwrap(), &slopes);
+    assert_eq!(gradient.manifest().tape.is_some(), report.tape_bytes > 0);
+}
+
+// Catches: a launch with buffers that overlap although the kernel was made for distinct ones.
+#[test]
+fn assumed_distinct_buffers_are_checked() {
+    let device = Device::cpu();
+    let gradient = device.compile(&kernel("cube").reverse(&[Dup, Dup, Const]).unwrap()).unwrap();
+    let x = device.pair(&[2.0f32; 8]).unwrap();
+    let y = device.pair(&[0.0f32; 8]).unwrap();
+    y.seed(&[1.0; 8]).unwrap();
+    // SAFETY: both have n = 8 elements.
+    unsafe { gradient.launch(Launch::new(1, 8), args![&x, &y, 8i32]).unwrap() };
+    near(&y.read().unwrap(), &[8.0; 8]);
+    near(&x.shadow().unwrap(), &[12.0; 8]);
+    // SAFETY: as above; the two are the same buffer, and the kernel is refused or right.
+    let same = unsafe { gradient.launch(Launch::new(1, 8), args![&x, &x, 8i32]) };
+    assert_eq!(same.unwrap_err().0[0].code, Code::AliasedBuffers);
+}
+
+// Catches: a tape whose size does not follow the arguments, a budget that is not kept, an arena that is not reused.
+#[test]
+fn tapes_follow_the_arguments() {
+    let context = Context::new(gpu_runtime::Device::cpu()).with_tape_budget(1 << 20);
+    let device = Device::from(context);
+    let gradient = device.compile(&kernel("logistic").reverse(&[Dup, Out, Const, Const]).unwrap()).unwrap();
+    let start: Vec<f32> = (0..64).map(|i| 0.1 + i as f32 / 100.0).collect();
+    let (x, y) = (device.pair(&start).unwrap(), device.pair(&[0.0f32; 64]).unwrap());
+    for steps in [0, 1, 7, 3] {
+        x.clear_shadow().unwrap();
+        y.seed(&[1.0; 64]).unwrap();
+        // SAFETY: both have n = 64 elements.
+        let report = unsafe { gradient.launch(Launch::new(2, 32), args![&x, &y, 64i32, steps]).unwrap() };
+        assert!(report.tape_per_thread >= 4 * steps as u64, "{report:?}");
+        let slopes: Vec<f32> = start
+            .iter()
+            .map(|&x| {
+                let step = |(v, slope): (f32, f32), _| (3.2 * v * (1.0 - v), slope * 3.2 * (1.0 - 2.0 * v));
+                (0..steps).fold((x, 1.0), step).1
+            })
+            .collect();
+        near(&x.shadow().unwrap(), &slopes);
+    }
+    assert!(device.bytes().tape <= 1 << 20);
+    // SAFETY: as above.
+    let huge = unsafe { gradient.launch(Launch::new(2, 32), args![&x, &y, 64i32, i32::MAX]) };
+    assert_eq!(huge.unwrap_err().0[0].code, Code::TapeTooLarge);
+}
