@@ -1,15 +1,81 @@
 //! Checking a gradient: the ladder of oracles on one case.
 
 mod compare;
+mod device;
 mod differences;
 mod engine;
+mod interp;
 mod oracles;
 mod place;
 mod report;
 mod vectors;
 
 pub use compare::epsilon;
+pub use device::Compiled;
 pub use engine::{Engine, Program, RunInfo};
-pub use oracles::{ladder, Engines, Options, Subject};
+pub use interp::Interpreter;
+pub use oracles::{ladder, primal_only, Engines, Options, Subject};
 pub use place::{place, Placed};
 pub use report::{CheckReport, Finding, Verdict};
+
+use crate::case::Case;
+use crate::diag::Result;
+use crate::grad;
+use crate::interp as interpreter;
+use crate::jit::Device;
+use crate::kernel::Kernel;
+use crate::read::{self, ReadOptions};
+
+/// Reads the kernel of a case, and checks that the case fits it.
+pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
+    let mut options = options.clone();
+    if options.compile.arch.is_none() {
+        options.compile.arch.clone_from(&case.arch);
+    }
+    let kernel = read::load(&case.module, &options)?.kernel(&case.kernel)?;
+    let params =
+        grad::primal_specs(&kernel, &grad::Roles::of(&vec![shadow_mem::Role::Const; kernel.params.len()]))?;
+    case.fits(&kernel.name, &params)?;
+    Ok(kernel)
+}
+
+/// Reads the kernel of a case and differentiates it.
+pub fn subject(case: &Case, options: &ReadOptions) -> Result<Subject> {
+    let primal = load_kernel(case, options)?;
+    let roles = case.roles();
+    let reverse = grad::reverse(&primal, &roles, &Default::default())?;
+    let why = |e: crate::diag::Diagnostics| {
+        e.0.first().map_or(String::new(), |d| format!("{}: {}", d.code, d.message))
+    };
+    let forward = tangent(&primal, &roles).map_err(why);
+    Ok(Subject { case: case.clone(), primal, reverse, forward })
+}
+
+/// Forward mode.
+pub(crate) fn tangent(_: &Kernel, _: &grad::Roles) -> Result<grad::Gradient> {
+    Err(crate::diag::Diagnostic::new(crate::diag::Code::Bug, "forward mode is not there yet").into())
+}
+
+/// Runs a function with the three interpreters and, if there is one, a device.
+pub fn with_engines<T>(device: Option<&Device>, f: impl FnOnce(&Engines) -> T) -> T {
+    let narrow = Interpreter(interpreter::Options::default());
+    let sanitizer = Interpreter(interpreter::Options::sanitize());
+    let wide = Interpreter(interpreter::Options::wide());
+    let compiled = device.map(Compiled::new);
+    let device =
+        compiled.as_ref().map(|c| c as &dyn Engine).ok_or_else(|| "no device was asked for".to_string());
+    f(&Engines { narrow: &narrow, sanitizer: &sanitizer, wide: &wide, device })
+}
+
+/// Differentiates the kernel of a case and runs all oracles on it; without a device, those that need none.
+pub fn check(
+    case: &Case,
+    read: &ReadOptions,
+    device: Option<&Device>,
+    options: &Options,
+    progress: &mut dyn FnMut(&'static str),
+) -> Result<CheckReport> {
+    let subject = subject(case, read)?;
+    let name = device.map_or("none".to_string(), |d| d.context().device().info().name);
+    with_engines(device, |e| ladder(&subject, e, options, &name, progress))
+}

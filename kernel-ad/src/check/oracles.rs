@@ -94,6 +94,20 @@ pub fn ladder(
     Ok(l.report)
 }
 
+/// The oracles that need no derivative.
+pub fn primal_only(case: &Case, kernel: &Kernel, engines: &Engines) -> Result<Vec<Finding>> {
+    let before = Image::of(case);
+    let primal = Program::primal(kernel, &case.roles())?;
+    let (mut narrow, mut wide) = (before.clone(), before.widened());
+    engines.narrow.run(&primal, case, &mut narrow)?;
+    engines.wide.run(&primal, case, &mut wide)?;
+    let outputs = Reference { narrow, wide };
+    Ok(vec![
+        sanitize(engines, PRIMAL_SANITIZER, &primal, case, &before),
+        primal_on_device(engines, &primal, case, &before, &outputs),
+    ])
+}
+
 const PRIMAL_SANITIZER: &str = "primal: no races, no unwritten reads";
 const PRIMAL_DEVICE: &str = "primal: device = interpreter";
 const SANITIZER: &str = "gradient: no races, no unwritten reads";
@@ -116,14 +130,14 @@ impl Ladder<'_> {
         let mut wide = before.widened();
         let steps = self.engines.wide.run(&primal, case, &mut wide)?.steps;
         let outputs = Reference { narrow, wide };
-        self.sanitize(PRIMAL_SANITIZER, &primal, before);
-        self.primal_on_device(&primal, before, &outputs);
+        self.push(sanitize(self.engines, PRIMAL_SANITIZER, &primal, case, before));
+        self.push(primal_on_device(self.engines, &primal, case, before, &outputs));
 
         (self.progress)("gradient");
         let mut seeded = before.clone();
         let seeds = self.space.seeds(self.options.seed);
         self.space.set_shadow(&mut seeded, &seeds);
-        self.sanitize(SANITIZER, &reverse, &seeded);
+        self.push(sanitize(self.engines, SANITIZER, &reverse, case, &seeded));
         let mut narrow = seeded.clone();
         let mut wide = seeded.widened();
         let ran = (self.engines.narrow.run(&reverse, case, &mut narrow))
@@ -146,30 +160,6 @@ impl Ladder<'_> {
 
     fn push(&mut self, f: Finding) {
         self.report.findings.push(f);
-    }
-
-    fn sanitize(&mut self, oracle: &'static str, program: &Program, before: &Image) {
-        let run = self.engines.sanitizer.run(program, &self.subject.case, &mut before.clone());
-        let finding = match run {
-            Ok(_) => Finding::of(oracle, true, ""),
-            Err(e) => Finding::of(oracle, false, brief(&e)),
-        };
-        self.push(finding);
-    }
-
-    fn primal_on_device(&mut self, primal: &Program, before: &Image, want: &Reference) {
-        let mut got = before.clone();
-        let finding = match &self.engines.device {
-            Err(why) => Finding::skipped(PRIMAL_DEVICE, why),
-            Ok(device) => match device.run(primal, &self.subject.case, &mut got) {
-                Err(e) => Finding::of(PRIMAL_DEVICE, false, brief(&e)),
-                Ok(_) => judge(
-                    PRIMAL_DEVICE,
-                    compare(&got, &want.narrow, &want.wide, Side::Primal, Leaf::is_memory),
-                ),
-            },
-        };
-        self.push(finding);
     }
 
     /// Interpreted, the same operations in the same order: the outputs must be equal bit for bit.
@@ -331,6 +321,24 @@ impl Ladder<'_> {
 /// Memory whose contents after a reverse run are the primal's.
 fn keeps(l: &Leaf) -> bool {
     l.is_memory() && l.role != Role::Out
+}
+
+fn sanitize(e: &Engines, oracle: &'static str, program: &Program, case: &Case, before: &Image) -> Finding {
+    match e.sanitizer.run(program, case, &mut before.clone()) {
+        Ok(_) => Finding::of(oracle, true, ""),
+        Err(e) => Finding::of(oracle, false, brief(&e)),
+    }
+}
+
+fn primal_on_device(e: &Engines, primal: &Program, case: &Case, before: &Image, want: &Reference) -> Finding {
+    let mut got = before.clone();
+    match e.device.as_ref().map(|d| d.run(primal, case, &mut got)) {
+        Err(why) => Finding::skipped(PRIMAL_DEVICE, why),
+        Ok(Err(e)) => Finding::of(PRIMAL_DEVICE, false, brief(&e)),
+        Ok(Ok(_)) => {
+            judge(PRIMAL_DEVICE, compare(&got, &want.narrow, &want.wide, Side::Primal, Leaf::is_memory))
+        }
+    }
 }
 
 fn judge(oracle: &'static str, d: Difference) -> Finding {

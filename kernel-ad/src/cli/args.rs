@@ -2,7 +2,8 @@
 
 use crate::compile::CompileOptions;
 use crate::read::ReadOptions;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shadow_mem::Role;
 use std::path::PathBuf;
 
 /// Gradients of existing GPU kernels.
@@ -38,6 +39,10 @@ Environment:
 #[derive(Subcommand, Debug)]
 pub enum Command {
     List(ListArgs),
+    Grad(GradArgs),
+    Emit(EmitArgs),
+    Run(RunArgs),
+    Check(CheckArgs),
 }
 
 impl Command {
@@ -45,6 +50,10 @@ impl Command {
     pub fn json(&self) -> bool {
         match self {
             Command::List(a) => a.json,
+            Command::Grad(a) => a.json,
+            Command::Emit(a) => a.json,
+            Command::Run(a) => a.json,
+            Command::Check(a) => a.json,
         }
     }
 }
@@ -54,6 +63,174 @@ impl Command {
 pub struct ListArgs {
     /// .ll, .bc, .cu or .hip; `-` reads LLVM IR or bitcode from standard input
     pub file: PathBuf,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Make the gradient of a kernel: PTX, HSACO or a host shared object, with a manifest
+///
+/// The manifest (JSON) says all that a launcher must know: the parameters in order, which of them are shadows, the tape
+/// and its size, and what was assumed.
+#[derive(Args, Debug)]
+#[command(after_long_help = GRAD_EXAMPLES)]
+pub struct GradArgs {
+    /// .ll, .bc, .cu or .hip; `-` reads LLVM IR or bitcode from standard input
+    pub file: PathBuf,
+    /// Name of the kernel, as `list` shows it
+    #[arg(long, value_name = "NAME")]
+    pub kernel: String,
+    /// One role for each parameter: const (no derivative), dup (has a shadow), out (has a shadow, result not needed),
+    /// active (a differentiated scalar)
+    #[arg(long, value_name = "ROLE,...", value_delimiter = ',', required = true)]
+    pub roles: Vec<RoleArg>,
+    /// A differentiated module-level variable: NAME=dup; may be repeated
+    #[arg(long, value_name = "NAME=ROLE")]
+    pub global: Vec<String>,
+    /// reverse (adjoints), forward (tangents), or augmented,reverse for two kernels
+    #[arg(long, default_value = "reverse", value_name = "MODE")]
+    pub mode: String,
+    /// Name of the generated kernel [default: as the compiler chooses; the manifest says it]
+    #[arg(long, value_name = "SYMBOL")]
+    pub symbol: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// One JSON object on standard output: target, symbol, tape, figures
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+const GRAD_EXAMPLES: &str = "\
+Examples:
+  Reverse mode for an H100, manifest in saxpy.json:
+      kernel-ad grad saxpy.cu --kernel saxpy --roles active,dup,dup,const --target nvptx:sm_90 -o saxpy.ptx --manifest saxpy.json
+  Forward mode for an MI300:
+      kernel-ad grad saxpy.hip --kernel saxpy --roles active,dup,dup,const --mode forward --target amdgpu:gfx942 -o saxpy.hsaco
+  Look at the optimised LLVM IR:
+      kernel-ad grad saxpy.cu --kernel saxpy --roles active,dup,dup,const --emit llvm -o -";
+
+/// Send the primal through the same road, undifferentiated
+#[derive(Args, Debug)]
+pub struct EmitArgs {
+    /// .ll, .bc, .cu or .hip; `-` reads LLVM IR or bitcode from standard input
+    pub file: PathBuf,
+    /// Name of the kernel, as `list` shows it
+    #[arg(long, value_name = "NAME")]
+    pub kernel: String,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// What is written, and where.
+#[derive(Args, Debug)]
+pub struct OutputArgs {
+    /// nvptx:sm_70 ... sm_90a, amdgpu:gfx90a, amdgpu:gfx942, ..., host [default: what the file was compiled for]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// asm (PTX or assembly), obj (HSACO, shared object), bc or llvm [default: by the ending of OUT, then by the target]
+    #[arg(long, value_name = "FORMAT")]
+    pub emit: Option<FormatArg>,
+    /// Output file; `-` is standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Manifest file [default: OUT.json; none with -o -]
+    #[arg(long, value_name = "OUT.json")]
+    pub manifest: Option<PathBuf>,
+}
+
+/// Format of an artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum FormatArg {
+    Asm,
+    Obj,
+    Bc,
+    Llvm,
+}
+
+/// A role on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RoleArg {
+    Const,
+    Dup,
+    Out,
+    Active,
+}
+
+impl From<RoleArg> for Role {
+    fn from(r: RoleArg) -> Role {
+        match r {
+            RoleArg::Const => Role::Const,
+            RoleArg::Dup => Role::Dup,
+            RoleArg::Out => Role::Out,
+            RoleArg::Active => Role::Active,
+        }
+    }
+}
+
+/// Run a case: the kernel, or its derivative, with its data
+///
+/// Writes DIR/<arg>.npy (contents after) and DIR/<arg>.shadow.npy, and prints times and sizes.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Case file (TOML); `-` reads it from standard input
+    pub case: PathBuf,
+    /// What to run
+    #[arg(long, value_enum, default_value = "primal")]
+    pub mode: ModeArg,
+    /// Where
+    #[arg(long, default_value = "auto", value_name = "cpu|cuda|hip|auto")]
+    pub device: String,
+    /// Folder for the results; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// What to run of a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ModeArg {
+    /// The kernel as it is
+    Primal,
+    /// Adjoints: the shadows of the case are seeds
+    Reverse,
+    /// Tangents: the shadows of the case are directions
+    Forward,
+}
+
+/// Check the primal and the gradient of a case by independent oracles
+///
+/// The primal on the device against the interpreter; the gradient against central differences in f64, against
+/// forward mode, and on the device against the interpreter; races and writes outside of buffers. Prints a table with the
+/// relative errors and what is allowed. Exit status 1 when an oracle finds something wrong.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Case file (TOML); `-` reads it from standard input
+    pub case: PathBuf,
+    /// Where compiled kernels run; none for the interpreter alone
+    #[arg(long, default_value = "auto", value_name = "cpu|cuda|hip|auto|none")]
+    pub device: String,
+    /// Directions for central differences
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub directions: usize,
+    /// Seed of directions and adjoints
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Instructions that central differences may interpret; they are skipped where that is not enough
+    #[arg(long, default_value_t = 2_000_000_000, value_name = "N")]
+    pub max_steps: u64,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

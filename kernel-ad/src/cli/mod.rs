@@ -4,8 +4,12 @@
 //! not supported; 4 a device or a tool is missing or failed; 70 a bug in kernel-ad.
 
 mod args;
+mod check;
+mod grad;
 mod list;
 mod output;
+mod progress;
+mod run;
 
 use crate::diag::{render, Diagnostics, Family, Result};
 use args::{Cli, Command};
@@ -17,6 +21,8 @@ use std::process::ExitCode;
 enum Outcome {
     /// Status 0.
     Done,
+    /// Status 1.
+    WrongResult,
 }
 
 /// Runs the tool with the process's arguments.
@@ -26,6 +32,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::WrongResult) => ExitCode::from(1),
         Err(errors) => {
             if cli.command.json() {
                 output::print_json(&serde_json::json!({ "errors": render::to_json(&errors) }));
@@ -39,6 +46,10 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Outcome> {
     match command {
         Command::List(a) => list::run(a),
+        Command::Grad(a) => grad::grad(a),
+        Command::Emit(a) => grad::emit(a),
+        Command::Run(a) => run::run(a),
+        Command::Check(a) => check::run(a),
     }
 }
 

@@ -19,6 +19,16 @@ pub fn print_json(v: &Value) {
     print_text(&format!("{v:#}\n"));
 }
 
+/// Writes a result to a file, or to standard output for `-`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let done = match path.to_str() {
+        Some("-") => std::io::stdout().lock().write_all(bytes),
+        _ => std::fs::write(path, bytes),
+    };
+    let failed = |e| Diagnostic::new(Code::FileUnreadable, format!("cannot write `{}`: {e}", path.display()));
+    Ok(done.map_err(failed)?)
+}
+
 /// Reads a module from a file, or LLVM IR or bitcode from standard input for `-`.
 pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
     if path.to_str() != Some("-") {

@@ -1,0 +1,245 @@
+//! The interpreter as an engine: the memory of a case as its objects.
+
+use super::engine::{Engine, Program, RunInfo};
+use crate::case::{Case, Data, Image, LeafKind};
+use crate::diag::{Code, Diagnostic, Result};
+use crate::interp::{self, Arg, Memory, Pointer};
+use crate::kernel::FloatTy;
+use shadow_mem::{ElemType, Launch, ParamSpec, Passing, Purpose};
+
+/// The interpreter with its options.
+#[derive(Clone, Copy, Debug)]
+pub struct Interpreter(pub interp::Options);
+
+impl Engine for Interpreter {
+    fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo> {
+        let capacity = match program.gradient.as_ref().and_then(|g| Some((g.tape.as_ref()?, g))) {
+            None => None,
+            Some((tape, g)) => Some(match (&tape.bytes_per_thread, &g.counter) {
+                (Some(formula), _) => {
+                    let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+                    let bytes = formula
+                        .eval_bytes(&shape, &|p| integer(image, p))
+                        .map_err(|e| Diagnostic::new(Code::Bug, format!("the size of the tape: {e}")))?;
+                    bytes.next_multiple_of(u64::from(tape.align))
+                }
+                (None, Some(counter)) => {
+                    let mut copy = image.clone();
+                    let counted = self.launch(&Program::gradient(counter), case, &mut copy, None)?.1;
+                    (counted as u64).next_multiple_of(u64::from(tape.align))
+                }
+                (None, None) => 0,
+            }),
+        };
+        let (report, word) = self.launch(program, case, image, capacity)?;
+        if word != 0 && capacity.is_some() {
+            let (have, want) = (capacity.unwrap_or(0), word);
+            let message = format!("a thread needed {want} bytes of tape and had {have}");
+            return Err(Diagnostic::new(Code::TapeOverflow, message).into());
+        }
+        Ok(RunInfo { steps: report.steps, tape_per_thread: capacity.unwrap_or(0) })
+    }
+}
+
+impl Interpreter {
+    /// Runs a kernel; gives the value of its status or count word as well.
+    fn launch(
+        &self,
+        program: &Program,
+        case: &Case,
+        image: &mut Image,
+        capacity: Option<u64>,
+    ) -> Result<(interp::Report, i64)> {
+        let mut memory = Memory::new();
+        let placed = Placed::new(&mut memory, case, image);
+        let word = memory.alloc("status word", &[0; 8]);
+        let tape = memory.alloc("tape", &[0; 8]);
+        let mut args = Vec::new();
+        for p in &program.params {
+            args.push(match &p.purpose {
+                Purpose::Primal { index, .. } => placed.primal(&mut memory, image, p, *index as usize)?,
+                Purpose::Shadow { of } => Arg::Pointer(placed.shadow(image, p, *of as usize)?),
+                Purpose::GlobalShadow { name } => match image.global(name) {
+                    Some((i, _)) => Arg::Pointer(placed.shadows[i].ok_or_else(|| missing(p))?),
+                    None => return Err(missing(p).into()),
+                },
+                Purpose::TapeBase => Arg::Pointer(tape),
+                Purpose::TapeCapacity => Arg::Int(capacity.unwrap_or(0).into()),
+                Purpose::TapeStatus | Purpose::CountResult => Arg::Pointer(word),
+            });
+        }
+        let launch = interp::Launch { grid: case.grid, block: case.block, shared: case.shared.into(), args };
+        let report = interp::run(&program.kernel, &launch, &mut memory, &self.0)?;
+        placed.collect(&memory, image);
+        let word = memory.bytes(word).try_into().map_or(0, i64::from_le_bytes);
+        Ok((report, word))
+    }
+}
+
+/// Where the leaves of an image lie.
+struct Placed {
+    primals: Vec<Option<Pointer>>,
+    shadows: Vec<Option<Pointer>>,
+    /// By parameter: contents and shadow of a struct passed by value.
+    structs: Vec<(Pointer, Pointer)>,
+}
+
+impl Placed {
+    fn new(memory: &mut Memory, case: &Case, image: &Image) -> Placed {
+        let mut p = Placed { primals: vec![], shadows: vec![], structs: vec![] };
+        for l in &image.leaves {
+            let primal = match l.kind {
+                LeafKind::Buffer => Some(memory.alloc(&l.path, &vec![0; l.data.len() * l.ty.bytes()])),
+                LeafKind::Global => Some(memory.variable(&l.path, (l.data.len() * l.ty.bytes()) as u64)),
+                LeafKind::Scalar => None,
+            };
+            if let Some(at) = primal {
+                write(memory, at, 0, l.ty, &l.data);
+            }
+            let shadow = l.active().then(|| {
+                let at = memory.alloc(&format!("{}.shadow", l.path), &vec![0; l.shadow.len() * l.ty.bytes()]);
+                write(memory, at, 0, l.ty, &l.shadow);
+                at
+            });
+            p.primals.push(primal);
+            p.shadows.push(shadow);
+        }
+        for (i, a) in case.args.iter().enumerate() {
+            let size = vec![0; a.extent().0 as usize];
+            let (at, shadow) =
+                (memory.alloc(&a.name, &size), memory.alloc(&format!("{}.shadow", a.name), &size));
+            // Floats last: other writes into an object make it forget the doubles beside its floats.
+            for floats in [false, true] {
+                for (j, l) in image.param(i) {
+                    match p.primals[j] {
+                        Some(buffer) if !floats => {
+                            put_address(memory, at, l.offset, buffer);
+                            if let Some(s) = p.shadows[j] {
+                                put_address(memory, shadow, l.offset, s);
+                            }
+                        }
+                        None if l.ty.is_float() == floats => {
+                            write(memory, at, l.offset, l.ty, &l.data);
+                            write(memory, shadow, l.offset, l.ty, &l.shadow);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            p.structs.push((at, shadow));
+        }
+        p
+    }
+
+    fn primal(&self, memory: &mut Memory, image: &Image, p: &ParamSpec, index: usize) -> Result<Arg> {
+        if p.passing == Passing::Struct {
+            return Ok(Arg::Struct(self.structs.get(index).ok_or_else(|| missing(p))?.0));
+        }
+        let (i, leaf) = image.param(index).next().ok_or_else(|| missing(p))?;
+        if let Some(at) = self.primals[i] {
+            return Ok(Arg::Pointer(at));
+        }
+        match (&p.passing, leaf.ty.is_float()) {
+            // A half that travels as an integer.
+            (Passing::Scalar { ty: Some(t) }, true) if !t.is_float() => {
+                let bytes = &memory.bytes(self.structs[index].0)[..leaf.ty.bytes()];
+                Ok(Arg::Int(bytes.iter().rev().fold(0, |n, &b| n << 8 | i128::from(b))))
+            }
+            (_, true) => Ok(Arg::Float(leaf.data.get(0))),
+            (_, false) => Ok(Arg::Int(int(&leaf.data))),
+        }
+    }
+
+    fn shadow(&self, image: &Image, p: &ParamSpec, of: usize) -> Result<Pointer> {
+        let leaves: Vec<_> = image.param(of).collect();
+        match leaves[..] {
+            [(i, l)] if l.offset == 0 && self.shadows[i].is_some() && !self.is_struct(image, of) => {
+                Ok(self.shadows[i].ok_or_else(|| missing(p))?)
+            }
+            _ => Ok(self.structs.get(of).ok_or_else(|| missing(p))?.1),
+        }
+    }
+
+    /// A parameter with several leaves, or one that stands inside a struct (its path has a dot).
+    fn is_struct(&self, image: &Image, index: usize) -> bool {
+        image.param(index).count() > 1 || image.param(index).any(|(_, l)| l.path.contains('.'))
+    }
+
+    fn collect(&self, memory: &Memory, image: &mut Image) {
+        let structs: Vec<bool> = (0..self.structs.len()).map(|i| self.is_struct(image, i)).collect();
+        for (i, l) in image.leaves.iter_mut().enumerate() {
+            if let Some(at) = self.primals[i] {
+                read(memory, at, 0, l.ty, &mut l.data);
+            }
+            if !l.active() {
+                continue;
+            }
+            if l.kind == LeafKind::Scalar && structs[l.arg] {
+                read(memory, self.structs[l.arg].1, l.offset, l.ty, &mut l.shadow);
+            } else if let Some(at) = self.shadows[i] {
+                read(memory, at, 0, l.ty, &mut l.shadow);
+            }
+        }
+    }
+}
+
+fn missing(p: &ParamSpec) -> Diagnostic {
+    Diagnostic::new(Code::BadCase, format!("the case has nothing for parameter `{}`", p.name))
+}
+
+fn offset(mut p: Pointer, by: u64) -> Pointer {
+    p.addr += by;
+    p
+}
+
+fn put_address(memory: &mut Memory, structure: Pointer, at: u64, to: Pointer) {
+    let at = at as usize;
+    memory.bytes_mut(structure)[at..at + 8].copy_from_slice(&to.addr.to_le_bytes());
+}
+
+fn format(ty: ElemType) -> Option<FloatTy> {
+    match ty {
+        ElemType::F16 => Some(FloatTy::F16),
+        ElemType::Bf16 => Some(FloatTy::Bf16),
+        ElemType::F32 => Some(FloatTy::F32),
+        ElemType::F64 => Some(FloatTy::F64),
+        _ => None,
+    }
+}
+
+/// Puts `data`, which holds doubles in a wide run, where elements of type `ty` lie.
+fn write(memory: &mut Memory, object: Pointer, at: u64, ty: ElemType, data: &Data) {
+    match format(ty) {
+        Some(f) => (0..data.len()).for_each(|i| {
+            memory.set_float(offset(object, at), f, i, data.get(i));
+        }),
+        None => memory.bytes_mut(object)[at as usize..][..data.bytes.len()].copy_from_slice(&data.bytes),
+    }
+}
+
+fn read(memory: &Memory, object: Pointer, at: u64, ty: ElemType, data: &mut Data) {
+    match format(ty) {
+        Some(f) if data.ty != ty => {
+            let value = |i| memory.float(offset(object, at), f, i).unwrap_or(f64::NAN);
+            *data = Data::from_f64(data.ty, (0..data.len()).map(value));
+        }
+        _ => {
+            let n = data.bytes.len();
+            data.bytes.copy_from_slice(&memory.bytes(object)[at as usize..][..n]);
+        }
+    }
+}
+
+/// An integer scalar, sign-extended.
+fn int(data: &Data) -> i128 {
+    let n = data.bytes.len().min(8);
+    let mut wide = [if data.bytes[n - 1] >> 7 == 1 { 0xff } else { 0 }; 8];
+    wide[..n].copy_from_slice(&data.bytes[..n]);
+    i64::from_le_bytes(wide).into()
+}
+
+/// The value of an integer scalar argument, for formulas.
+fn integer(image: &Image, param: u32) -> Option<i64> {
+    let (_, leaf) = image.param(param as usize).next()?;
+    (leaf.kind == LeafKind::Scalar && !leaf.ty.is_float()).then(|| int(&leaf.data) as i64)
+}

@@ -1,0 +1,85 @@
+//! `kernel-ad run`.
+
+use super::args::{ModeArg, RunArgs};
+use super::progress::Progress;
+use super::{output, Outcome};
+use crate::case::{Case, Image};
+use crate::check::{load_kernel, place};
+use crate::diag::Result;
+use crate::grad;
+use crate::jit::{self, Device};
+use serde_json::json;
+use shadow_mem::Launch;
+use std::time::{Duration, Instant};
+
+pub fn run(a: &RunArgs) -> Result<Outcome> {
+    let progress = Progress::start("reading");
+    let device = Device::open(&a.device)?;
+    let case = Case::load(&a.case)?;
+    let kernel = load_kernel(&case, &a.source.options())?;
+    let start = Instant::now();
+    progress.step("compiling");
+    let roles = case.roles();
+    let loaded = match a.mode {
+        ModeArg::Primal => device.compile(&jit::Kernel::from(kernel))?,
+        ModeArg::Reverse => device.compile(&grad::reverse(&kernel, &roles, &Default::default())?)?,
+        ModeArg::Forward => device.compile(&crate::check::tangent(&kernel, &roles)?)?,
+    };
+    let compile = start.elapsed();
+    progress.step("running");
+    let mut image = Image::of(&case);
+    let placed = place(&case, &image, loaded.program())?;
+    let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+    // SAFETY: the extents are the buffers that were just placed; that the kernel stays inside them is what the case claims,
+    // and the guard words tell when it is not so.
+    let report = unsafe { loaded.launch_with(shape, &placed.bindings) }?;
+    placed.collect(loaded.program(), &mut image)?;
+    progress.step("writing");
+    let files = match &a.out {
+        Some(dir) => image.write(dir, a.mode != ModeArg::Primal)?,
+        None => Vec::new(),
+    };
+    drop(progress);
+    let m = loaded.manifest();
+    let info = device.context().device().info();
+    let held = device.bytes();
+    if a.json {
+        output::print_json(&json!({
+            "kernel": m.kernel, "symbol": m.symbol, "mode": m.mode, "device": info.name, "threads": case.threads(),
+            "compile_s": compile.as_secs_f64(), "kernel_s": report.kernel.as_secs_f64(),
+            "count_s": report.count.as_secs_f64(), "tape_bytes": report.tape_bytes,
+            "tape_per_thread": report.tape_per_thread, "peak_bytes": held.peak, "stats": m.stats, "files": files,
+        }));
+        return Ok(Outcome::Done);
+    }
+    let mut rows = vec![
+        vec![
+            "kernel".into(),
+            format!("{} ({:?}), {} threads", m.symbol, m.mode, case.threads()).to_lowercase(),
+        ],
+        vec!["device".into(), info.name],
+        vec!["compile".into(), time(compile)],
+        vec!["run".into(), time(report.kernel)],
+    ];
+    if report.count > Duration::ZERO {
+        rows.push(vec!["count tape".into(), time(report.count)]);
+    }
+    if m.tape.is_some() {
+        let (all, one) = (output::bytes(report.tape_bytes), output::bytes(report.tape_per_thread));
+        rows.push(vec!["tape".into(), format!("{all}, {one} per thread")]);
+    }
+    rows.push(vec!["memory".into(), format!("{} at most", output::bytes(held.peak))]);
+    if !files.is_empty() {
+        rows.push(vec!["wrote".into(), files.join(" ")]);
+    }
+    output::print_text(&output::table(&rows));
+    Ok(Outcome::Done)
+}
+
+fn time(d: Duration) -> String {
+    match d.as_secs_f64() {
+        s if s < 1e-3 => format!("{:.1} us", s * 1e6),
+        s if s < 1.0 => format!("{:.2} ms", s * 1e3),
+        s => format!("{s:.2} s"),
+    }
+}

@@ -1,0 +1,158 @@
+//! Faults planted into gradient kernels, one at a time: the ladder must find every one of them. Cases that pass prove
+//! little when a wrong gradient would pass as well.
+
+use kernel_ad::case::Case;
+use kernel_ad::check::{self, Options, Subject};
+use kernel_ad::grad::Gradient;
+use kernel_ad::kernel::{BinOp, Cursor, Fmf, Inst, Kernel, KernelBuilder, Op, Type, Value};
+use kernel_ad::read::ReadOptions;
+
+/// One way to be wrong: where it applies, and what it does there.
+struct Fault {
+    name: &'static str,
+    applies: fn(&Kernel, Inst) -> bool,
+    plant: fn(&mut Kernel, Inst),
+}
+
+fn position(k: &Kernel, inst: Inst) -> Cursor {
+    let find = |&b: &kernel_ad::kernel::Block| {
+        let i = k.blocks[b].insts.iter().position(|&i| i == inst)?;
+        Some(Cursor::At(b, i))
+    };
+    k.layout.iter().find_map(find).expect("an instruction of the layout")
+}
+
+fn remove(k: &mut Kernel, inst: Inst) {
+    for b in k.layout.clone() {
+        k.blocks[b].insts.retain(|&i| i != inst);
+    }
+}
+
+/// Inserts before `inst`, and makes `inst` use the result in place of `old`.
+fn rewrite(k: &mut Kernel, inst: Inst, old: Value, make: impl FnOnce(&mut KernelBuilder) -> Value) {
+    let at = position(k, inst);
+    let mut b = KernelBuilder::new(k);
+    b.at = at;
+    let new = make(&mut b);
+    k.insts[inst].op.map_operands(|v| if v == old { new } else { v });
+}
+
+const WRONG_SIGN: Fault = Fault {
+    name: "a rule with a wrong sign",
+    applies: |k, i| matches!(k.insts[i].op, Op::Accumulate { .. }),
+    plant: |k, i| {
+        let Op::Accumulate { val, .. } = k.insts[i].op else { return };
+        rewrite(k, i, val, |b| b.fneg(val, Fmf::empty()));
+    },
+};
+
+const DROPPED_ADD: Fault = Fault {
+    name: "a dropped add into a shadow",
+    applies: |k, i| matches!(k.insts[i].op, Op::Accumulate { .. }),
+    plant: remove,
+};
+
+const LOST_UPDATE: Fault = Fault {
+    name: "an add into shared memory that is not atomic",
+    applies: |k, i| matches!(k.insts[i].op, Op::Accumulate { atomic: true, .. }),
+    plant: |k, i| {
+        if let Op::Accumulate { atomic, .. } = &mut k.insts[i].op {
+            *atomic = false;
+        }
+    },
+};
+
+const TAPE_OFF_BY_ONE: Fault = Fault {
+    name: "a tape slot that is off by one",
+    applies: |k, i| matches!(k.insts[i].op, Op::TapeLoad { .. }),
+    plant: |k, i| {
+        let Op::TapeLoad { offset } = k.insts[i].op else { return };
+        let bytes = k.insts[i].result.map_or(8, |v| k.bytes(k.ty(v)));
+        let n = k.int(Type::I64, bytes.into());
+        rewrite(k, i, offset, |b| b.binary(BinOp::Add, offset, n));
+    },
+};
+
+const WRONG_OPERATION: Fault = Fault {
+    name: "a sum in place of a difference",
+    applies: |k, i| matches!(k.insts[i].op, Op::Binary { op: BinOp::FSub, .. }),
+    plant: |k, i| {
+        if let Op::Binary { op, .. } = &mut k.insts[i].op {
+            *op = BinOp::FAdd;
+        }
+    },
+};
+
+/// Adjoints of overwritten memory that are not taken out of the shadow.
+const KEPT_ADJOINT: Fault = Fault {
+    name: "a shadow that is not cleared",
+    applies: |k, i| match k.insts[i].op {
+        Op::Store { val, .. } => k.ty(val).is_float() && is_zero(k, val),
+        _ => false,
+    },
+    plant: remove,
+};
+
+fn is_zero(k: &Kernel, v: Value) -> bool {
+    matches!(k.as_const(v), Some(kernel_ad::kernel::Const::Float(0)))
+}
+
+fn subject(case: &str) -> Subject {
+    let case = Case::load(&super::folder().join(case)).unwrap_or_else(|e| panic!("{e}"));
+    check::subject(&case, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The oracles that found something; without a device, since faults are planted into Kernel IR.
+fn found(s: &Subject) -> Vec<&'static str> {
+    let options = Options { directions: 2, ..Options::default() };
+    let report = check::with_engines(None, |e| check::ladder(s, e, &options, "none", &mut |_| ()));
+    report.unwrap_or_else(|e| panic!("{e}")).failed()
+}
+
+/// Plants the fault at every place of the gradient where it applies, one at a time.
+fn must_be_found(fault: &Fault, case: &str) {
+    let good = subject(case);
+    assert_eq!(found(&good), Vec::<&str>::new(), "{case} without a fault");
+    let kernel = &good.reverse.kernel;
+    let all = kernel.layout.iter().flat_map(|&b| kernel.blocks[b].insts.iter().copied());
+    let sites: Vec<_> = all.filter(|&i| (fault.applies)(kernel, i)).collect();
+    assert!(!sites.is_empty(), "{case}: no place for {}", fault.name);
+    for site in sites {
+        let mut kernel = good.reverse.kernel.clone();
+        (fault.plant)(&mut kernel, site);
+        let bad = Subject { reverse: Gradient { kernel, ..good.reverse.clone() }, ..good.clone() };
+        assert!(!found(&bad).is_empty(), "{case}: {} at {site} was not found", fault.name);
+    }
+}
+
+#[test]
+fn wrong_signs_are_found() {
+    ["saxpy.toml", "spmv.toml", "heat.toml", "ll/scale.toml"]
+        .iter()
+        .for_each(|c| must_be_found(&WRONG_SIGN, c));
+}
+
+#[test]
+fn dropped_adds_are_found() {
+    ["saxpy.toml", "matvec.toml", "black_scholes.toml"].iter().for_each(|c| must_be_found(&DROPPED_ADD, c));
+}
+
+#[test]
+fn lost_updates_are_found() {
+    ["gather.toml", "matvec.toml"].iter().for_each(|c| must_be_found(&LOST_UPDATE, c));
+}
+
+#[test]
+fn tape_slots_off_by_one_are_found() {
+    ["logistic_map.toml", "overwrite.toml"].iter().for_each(|c| must_be_found(&TAPE_OFF_BY_ONE, c));
+}
+
+#[test]
+fn wrong_operations_are_found() {
+    ["logistic_map.toml", "loss.toml"].iter().for_each(|c| must_be_found(&WRONG_OPERATION, c));
+}
+
+#[test]
+fn shadows_that_are_not_cleared_are_found() {
+    ["saxpy.toml", "overwrite.toml"].iter().for_each(|c| must_be_found(&KEPT_ADJOINT, c));
+}
