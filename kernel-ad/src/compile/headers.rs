@@ -10,8 +10,12 @@ type Header = (&'static str, &'static str);
 pub(super) const CUDA: &[Header] = &[
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
+    ("cuda/cooperative_groups.h", include_str!("../../include/cuda/cooperative_groups.h")),
+    ("cuda/cooperative_groups/reduce.h", include_str!("../../include/cuda/cooperative_groups/reduce.h")),
     ("cuda/crt/sm_70_rt.hpp", include_str!("../../include/cuda/crt/sm_70_rt.hpp")),
     ("cuda/cuda.h", include_str!("../../include/cuda/cuda.h")),
+    ("cuda/cuda_bf16.h", include_str!("../../include/cuda/cuda_bf16.h")),
+    ("cuda/cuda_fp16.h", include_str!("../../include/cuda/cuda_fp16.h")),
     ("cuda/cuda_runtime.h", include_str!("../../include/cuda/cuda_runtime.h")),
     ("cuda/cuda_runtime_api.h", include_str!("../../include/cuda/cuda_runtime_api.h")),
     ("cuda/device_atomic_functions.h", include_str!("../../include/cuda/device_atomic_functions.h")),
@@ -22,6 +26,7 @@ pub(super) const CUDA: &[Header] = &[
     ("cuda/kad_cuda.h", include_str!("../../include/cuda/kad_cuda.h")),
     ("cuda/kad_cuda_atomics.h", include_str!("../../include/cuda/kad_cuda_atomics.h")),
     ("cuda/kad_cuda_host.h", include_str!("../../include/cuda/kad_cuda_host.h")),
+    ("cuda/math_constants.h", include_str!("../../include/cuda/math_constants.h")),
     ("cuda/math_functions.h", include_str!("../../include/cuda/math_functions.h")),
     ("cuda/sm_30_intrinsics.h", include_str!("../../include/cuda/sm_30_intrinsics.h")),
     ("cuda/vector_functions.h", include_str!("../../include/cuda/vector_functions.h")),
@@ -32,6 +37,7 @@ pub(super) const CUDA: &[Header] = &[
 pub(super) const HIP: &[Header] = &[
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
+    ("hip/hip/hip_fp16.h", include_str!("../../include/hip/hip/hip_fp16.h")),
     ("hip/hip/hip_math_constants.h", include_str!("../../include/hip/hip/hip_math_constants.h")),
     ("hip/hip/hip_runtime.h", include_str!("../../include/hip/hip/hip_runtime.h")),
     ("hip/hip/hip_runtime_api.h", include_str!("../../include/hip/hip/hip_runtime_api.h")),

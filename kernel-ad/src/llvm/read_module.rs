@@ -7,8 +7,10 @@ use inkwell::module::Module;
 use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::TargetMachine;
 use llvm_sys::core::*;
+use llvm_sys::debuginfo::*;
 use llvm_sys::prelude::*;
 use std::ffi::{c_void, CStr, CString};
+use std::sync::Once;
 
 /// LLVM prints errors and ends the process unless a context has a handler; this one swallows them. Functions that can
 /// fail give their message back by themselves.
@@ -18,6 +20,17 @@ extern "C" fn swallow(_: LLVMDiagnosticInfoRef, _: *mut c_void) {}
 pub fn guard(ctx: &Context) {
     // SAFETY: the context is alive, and the handler touches neither argument.
     unsafe { LLVMContextSetDiagnosticHandler(ctx.as_ctx_ref(), Some(swallow), std::ptr::null_mut()) }
+}
+
+/// When debug information needs an upgrade, LLVM verifies the module while it parses it, and ends the process when that
+/// fails; so the upgrade is switched off, and debug information of another version is dropped instead.
+fn never_abort_on_debug_info() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let args = [c"kernel-ad".as_ptr(), c"-disable-auto-upgrade-debug-info".as_ptr()];
+        // SAFETY: two strings that end with NUL; the option exists in LLVM 19, which is what this is linked against.
+        unsafe { llvm_sys::support::LLVMParseCommandLineOptions(2, args.as_ptr(), std::ptr::null()) }
+    });
 }
 
 /// Why LLVM rejected a module.
@@ -61,12 +74,22 @@ pub struct Ir<'c> {
 impl<'c> Ir<'c> {
     /// Parses text or bitcode, told apart by content. The module is not verified yet.
     pub fn parse(ctx: &'c Context, bytes: &[u8], name: &str) -> Result<Self, ParseError> {
+        never_abort_on_debug_info();
         guard(ctx);
         // A name with a NUL cannot be told to LLVM.
         let name = name.replace('\0', "?");
         let buffer = MemoryBuffer::create_from_memory_range_copy(bytes, &name);
         match ctx.create_module_from_ir(buffer) {
-            Ok(module) => Ok(Ir { module, ctx }),
+            Ok(module) => {
+                let m = module.as_mut_ptr();
+                // SAFETY: the module is alive.
+                unsafe {
+                    if LLVMGetModuleDebugMetadataVersion(m) != LLVMDebugMetadataVersion() {
+                        LLVMStripModuleDebugInfo(m);
+                    }
+                }
+                Ok(Ir { module, ctx })
+            }
             Err(e) => Err(ParseError::new(&name, &e.to_string_lossy())),
         }
     }

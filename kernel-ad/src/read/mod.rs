@@ -16,6 +16,7 @@ mod normalise;
 mod nvptx;
 mod split;
 mod translate;
+mod trial;
 mod types;
 
 #[cfg(test)]
@@ -85,7 +86,10 @@ pub struct ParamInfo {
 pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
     let ext = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let bytes = match ext {
-        "cu" | "hip" => compile::compile_to_bitcode(path, &opts.compile)?,
+        "cu" | "hip" => {
+            let bitcode = compile::compile_to_bitcode(path, &opts.compile)?;
+            return parse(&bitcode, &path.display().to_string());
+        }
         _ => std::fs::read(path).map_err(|e| {
             Diagnostic::new(Code::FileUnreadable, format!("cannot read `{}`: {e}", path.display()))
         })?,
@@ -95,6 +99,13 @@ pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
 
 /// Reads LLVM IR or bitcode, told apart by content. `file` names it in messages.
 pub fn read_module(bytes: &[u8], file: &str) -> Result<ModuleSource> {
+    if module::is_bitcode(bytes, file)? {
+        trial::survives(bytes, file)?;
+    }
+    parse(bytes, file)
+}
+
+fn parse(bytes: &[u8], file: &str) -> Result<ModuleSource> {
     let ctx = Context::create();
     let ir = Ir::parse(&ctx, bytes, file).map_err(|e| module::malformed(file, e))?;
     ir.verify().map_err(|message| {

@@ -9,6 +9,22 @@ use crate::llvm::{Ir, ParseError, Ty, TypeKind, Val};
 const PTX_KERNEL: u32 = 71;
 const AMDGPU_KERNEL: u32 = 91;
 
+/// Bitcode, or text? An error for neither: LLVM would take bytes up to the first NUL for a (perhaps empty) text.
+pub(super) fn is_bitcode(bytes: &[u8], file: &str) -> Result<bool> {
+    let bitcode = bytes.starts_with(b"BC\xC0\xDE") || bytes.starts_with(&[0xDE, 0xC0, 0x17, 0x0B]);
+    if bitcode || !bytes.contains(&0) {
+        return Ok(bitcode);
+    }
+    let help = if bytes.starts_with(b"\x7fELF") {
+        "this is machine code; give the LLVM IR: clang --cuda-device-only -S -emit-llvm"
+    } else {
+        "give a .ll or .bc file, or a .cu or .hip source"
+    };
+    Err(Diagnostic::new(Code::MalformedIr, format!("`{file}` is neither LLVM bitcode nor text"))
+        .help(help)
+        .into())
+}
+
 /// A diagnostic for a module that LLVM rejects.
 pub(super) fn malformed(file: &str, e: ParseError) -> Diagnostics {
     let mut d = Diagnostic::new(Code::MalformedIr, format!("malformed LLVM module: {}", e.message));
