@@ -47,13 +47,8 @@ pub fn subject(case: &Case, options: &ReadOptions) -> Result<Subject> {
     let why = |e: crate::diag::Diagnostics| {
         e.0.first().map_or(String::new(), |d| format!("{}: {}", d.code, d.message))
     };
-    let forward = tangent(&primal, &roles).map_err(why);
+    let forward = grad::tangent(&primal, &roles).map_err(why);
     Ok(Subject { case: case.clone(), primal, reverse, forward })
-}
-
-/// Forward mode.
-pub(crate) fn tangent(_: &Kernel, _: &grad::Roles) -> Result<grad::Gradient> {
-    Err(crate::diag::Diagnostic::new(crate::diag::Code::Bug, "forward mode is not there yet").into())
 }
 
 /// Runs a function with the three interpreters and, if there is one, a device.

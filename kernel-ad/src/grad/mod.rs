@@ -8,10 +8,12 @@ mod params;
 pub mod reverse;
 mod roles;
 pub mod shadow;
+mod tangent;
 
 pub use params::{primal_specs, ShadowParams};
 pub use reverse::reverse;
 pub use roles::{FieldRole, RoleSpec, Roles};
+pub use tangent::tangent;
 
 use crate::kernel::Kernel;
 use shadow_mem::{Assumption, Expr, Mode, ParamSpec, Stats};

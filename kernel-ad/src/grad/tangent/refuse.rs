@@ -1,0 +1,220 @@
+//! What forward mode does not support is refused here, with its place and the reason; several errors a run.
+
+use super::{bits, build, Input};
+use crate::diag::{Code, Diagnostic, Diagnostics, Result};
+use crate::facts::activity::base_name;
+use crate::facts::alias::writes_nothing;
+use crate::facts::provenance::holds_pointer;
+use crate::facts::{Base, PtrKind};
+use crate::kernel::*;
+use crate::rules::op_name;
+use std::collections::HashSet;
+
+/// Checks every instruction of the reachable code.
+pub(super) fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
+    let mut errors: Vec<Diagnostic> = Vec::new();
+    let mut seen: HashSet<(Code, Loc)> = HashSet::new();
+    for &b in input.cfg.rpo() {
+        for &i in &k.blocks[b].insts {
+            let Some(d) = refusal(k, input, i) else { continue };
+            let loc = k.insts[i].loc;
+            if errors.len() < 20 && loc.is_none_or(|l| seen.insert((d.code, l))) {
+                errors.push(d.at(k, loc).ir(print_inst(k, i)));
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Diagnostics(errors))
+    }
+}
+
+fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
+    let data = &k.insts[i];
+    let because =
+        |d: Diagnostic, v: Value| input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line));
+    let result = data.result.filter(|&r| input.carries(k, r));
+    match &data.op {
+        Op::TapeStore { .. } | Op::TapeLoad { .. } | Op::Accumulate { .. } => Some(Diagnostic::new(
+            Code::UnsupportedMemory,
+            "the derivative of a reverse kernel is not supported yet",
+        )),
+        Op::Load { ptr, .. } => result.and_then(|r| place(k, input, *ptr).map(|d| because(d, r))),
+        Op::Store { ptr, val, .. } => {
+            if holds_pointer(k, k.ty(*val)) {
+                return stored_pointer(k, input, *ptr, *val);
+            }
+            match input.carries(k, *val) {
+                true => lost(k, input, *ptr).map(|d| because(d, *val)),
+                false => unknown(k, input, *ptr),
+            }
+        }
+        Op::MemCopy { dst, src, .. } => {
+            if !input.activity.is_useful_memory(input.prov, *dst) {
+                return unknown(k, input, *dst);
+            }
+            let from_plain = input.prov.kind(*src) == PtrKind::Plain;
+            let shared = |b: &Base| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared);
+            if from_plain && input.prov.of(*src).bases.iter().any(shared) {
+                return place(k, input, *src);
+            }
+            place(k, input, *dst).or_else(|| unknown(k, input, *src))
+        }
+        Op::MemSet { dst, .. } => unknown(k, input, *dst),
+        Op::AtomicRmw { op, ptr, val, .. } => {
+            if input.prov.kind(*ptr) == PtrKind::Shadowed {
+                let sum = matches!(op, RmwOp::FAdd | RmwOp::FSub);
+                if sum && result.is_none() {
+                    return None;
+                }
+                let used = if sum { " whose result is used" } else { "" };
+                let name = format!("{op:?}").to_lowercase();
+                let d = Diagnostic::new(
+                    Code::AtomicNoRule,
+                    format!("no tangent rule for `atomicrmw {name}`{used} on active memory"),
+                )
+                .because(objects(k, input, *ptr))
+                .help("mark the memory const if it holds no differentiable data");
+                return Some(d);
+            }
+            match result.or(Some(*val).filter(|&v| input.carries(k, v))) {
+                Some(v) => place(k, input, *ptr).map(|d| because(d, v)),
+                None => unknown(k, input, *ptr),
+            }
+        }
+        Op::CmpXchg { ptr, new, .. } => {
+            let active = result.or(Some(*new).filter(|&v| input.carries(k, v)));
+            if input.prov.kind(*ptr) == PtrKind::Plain && active.is_none() {
+                return None;
+            }
+            Some(
+                Diagnostic::new(Code::AtomicNoRule, "no tangent rule for `cmpxchg` on active memory")
+                    .because(objects(k, input, *ptr))
+                    .help(
+                        "use atomicAdd for floating-point sums; mark the memory const if it holds integers",
+                    ),
+            )
+        }
+        Op::Call { callee, args } => {
+            let reached = args.iter().find(|&&a| k.ty(a).is_ptr() && has_shadow(input, a));
+            if result.is_none() && (reached.is_none() || writes_nothing(callee)) {
+                return None;
+            }
+            let d = Diagnostic::new(Code::OpaqueCall, format!("call of `{callee}` on active data"))
+                .help("give the function's body, so that it can be inlined");
+            Some(match result {
+                Some(r) => because(d, r),
+                None => d.because("it is given a pointer into memory that has a shadow"),
+            })
+        }
+        Op::Asm { text, args, .. } => {
+            let reached = args.iter().find(|&&a| k.ty(a).is_ptr() && has_shadow(input, a));
+            if result.is_none() && reached.is_none() {
+                return None;
+            }
+            let d = Diagnostic::new(Code::AsmOnActive, format!("inline assembly `{text}` on active data"))
+                .help("use the builtin or the library function that the assembly stands for");
+            Some(match result {
+                Some(r) => because(d, r),
+                None => d.because("it is given a pointer into memory that has a shadow"),
+            })
+        }
+        Op::Warp { op, .. } if bits::shuffled(*op).is_none() => {
+            let d = Diagnostic::new(
+                Code::WarpOpInGradient,
+                format!("warp operation `{op:?}` on active data has no tangent rule"),
+            );
+            result.map(|r| because(d, r))
+        }
+        Op::Warp { .. } | Op::Phi { .. } => None,
+        op => {
+            let r = result?;
+            let ty = k.ty(r);
+            if !build::moves_bits(k, op, ty) || bits::moves(k, op, ty).is_some() {
+                return None;
+            }
+            let d = Diagnostic::new(Code::UnknownMemoryType, format!("arithmetic (`{}`) on the bits of active data", op_name(op)))
+                .help("mark the buffer const if it holds integers; write what the bits are for with fabsf, copysignf or ldexpf");
+            Some(because(d, r))
+        }
+    }
+}
+
+fn has_shadow(input: &Input<'_>, ptr: Value) -> bool {
+    !matches!(input.prov.kind(ptr), PtrKind::Plain | PtrKind::Nowhere)
+}
+
+fn objects(k: &Kernel, input: &Input<'_>, ptr: Value) -> String {
+    let names: Vec<String> = input.prov.of(ptr).bases.iter().map(|b| base_name(k, *b)).collect();
+    format!("it works on {}", names.join(", "))
+}
+
+/// Why an active value cannot be stored through a pointer. Into memory that the caller called const it can: its
+/// derivative ends there, as asked for.
+fn lost(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    let plain = matches!(input.prov.kind(ptr), PtrKind::Plain | PtrKind::Nowhere);
+    if plain && !input.activity.is_useful_memory(input.prov, ptr) {
+        return None;
+    }
+    place(k, input, ptr)
+}
+
+/// Why active data cannot lie behind a pointer.
+fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    let fact = input.prov.of(ptr);
+    if fact.kind != PtrKind::Plain {
+        return unknown(k, input, ptr);
+    }
+    let global = |b: &Base| match b {
+        Base::Global(g) => Some(k.globals[*g].space == AddrSpace::Shared),
+        _ => None,
+    };
+    let (base, shared) = fact.bases.iter().find_map(|b| Some((*b, global(b)?)))?;
+    let name = base_name(k, base);
+    Some(if shared {
+        Diagnostic::new(
+            Code::SharedMemory,
+            format!("active data in shared memory {name} is not supported yet"),
+        )
+    } else {
+        Diagnostic::new(Code::UnsupportedMemory, format!("active data in {name}, which has no role"))
+            .help("give the variable the role dup")
+    })
+}
+
+/// Refuses accesses through pointers that may or may not have a shadow.
+fn unknown(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    let (what, help) = match input.prov.kind(ptr) {
+        PtrKind::Mixed => (
+            "a pointer that points into memory with or without a shadow, depending on control flow",
+            "give all buffers that it may point into the same kind of role",
+        ),
+        PtrKind::Unknown => (
+            "a pointer of unknown origin",
+            "form pointers from the kernel's parameters by pointer arithmetic, not through integers",
+        ),
+        _ => return None,
+    };
+    let d = Diagnostic::new(Code::UnknownProvenance, format!("active memory is accessed through {what}"));
+    Some(d.because(objects(k, input, ptr)).help(help))
+}
+
+/// A pointer in memory with a shadow must have a shadow pointer there, or a later load would find a wrong one.
+fn stored_pointer(k: &Kernel, input: &Input<'_>, ptr: Value, val: Value) -> Option<Diagnostic> {
+    let local = input.prov.of(ptr).bases.iter().all(|b| matches!(b, Base::Alloca(_)));
+    match (input.prov.kind(ptr), input.prov.kind(val)) {
+        (PtrKind::Plain | PtrKind::Nowhere, _) => None,
+        // What local arrays hold is followed pointer by pointer.
+        (PtrKind::Shadowed, _) if local => None,
+        (PtrKind::Shadowed, PtrKind::Shadowed | PtrKind::Nowhere) => None,
+        _ => Some(
+            Diagnostic::new(
+                Code::UnsupportedMemory,
+                "a pointer without a shadow is stored into memory that has one",
+            )
+            .because(objects(k, input, ptr))
+            .help("mark the memory const, or give what the pointer points into a shadow"),
+        ),
+    }
+}
