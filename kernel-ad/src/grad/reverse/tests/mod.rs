@@ -1,5 +1,6 @@
 //! Gradients against central differences, under every tape policy.
 
+mod corpus;
 mod eval;
 mod kernels;
 mod refusals;

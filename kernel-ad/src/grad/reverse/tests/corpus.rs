@@ -1,0 +1,79 @@
+//! Kernels of the case files and random ones: every gradient verifies, under every policy.
+
+use super::{policies, reverse};
+use crate::case::Case;
+use crate::gen::{generate, GenOptions};
+use crate::kernel::{print, verify};
+use crate::read;
+use std::path::Path;
+
+/// Catches kernels that real compilers make and that reverse mode cannot hold.
+#[test]
+fn every_case_has_a_gradient() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut failed = Vec::new();
+    let mut seen = 0;
+    let mut modules = std::collections::HashMap::new();
+    for entry in std::fs::read_dir(folder).expect("the folder of cases") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        seen += 1;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().to_string();
+        let case = Case::load(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // Many cases share a source: compile each once.
+        let module = modules
+            .entry(case.module.clone())
+            .or_insert_with(|| read::load(&case.module, &read::ReadOptions::default()));
+        let kernel = module.clone().and_then(|m| m.kernel(&case.kernel));
+        let kernel = kernel.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut wanted = true;
+        for options in policies() {
+            match reverse(&kernel, &case.roles(), &options) {
+                Ok(g) => {
+                    verify(&g.kernel)
+                        .unwrap_or_else(|e| panic!("{name} {options:?}: {e}\n{}", print(&g.kernel)));
+                    if let Some(c) = &g.counter {
+                        verify(&c.kernel)
+                            .unwrap_or_else(|e| panic!("{name} {options:?}: {e}\n{}", print(&c.kernel)));
+                    }
+                    if std::env::var_os("KAD_PRINT").is_some_and(|w| w == *name) && wanted {
+                        println!("{}\n{}", print(&kernel), print(&g.kernel));
+                    }
+                    if wanted {
+                        println!(
+                            "{name}: {:?} tape {:?} counter {}",
+                            g.stats,
+                            g.tape.as_ref().map(|t| &t.bytes_per_thread),
+                            g.counter.is_some()
+                        );
+                    }
+                    wanted = false;
+                }
+                Err(e) => failed.push(format!("{name} {options:?}: {e}")),
+            }
+        }
+    }
+    assert!(seen >= 25, "only {seen} cases");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Catches control flow that breaks the construction.
+#[test]
+fn random_kernels_have_gradients() {
+    let seeds = std::env::var("KAD_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40u64);
+    for seed in 0..seeds {
+        let g = generate(seed, &GenOptions::default());
+        let roles = g.case.roles();
+        let policies = policies();
+        let options = &policies[seed as usize % policies.len()];
+        let r = reverse(&g.kernel, &roles, options)
+            .unwrap_or_else(|e| panic!("seed {seed} {options:?}: {e}\n{}", print(&g.kernel)));
+        verify(&r.kernel).unwrap_or_else(|e| panic!("seed {seed} {options:?}: {e}\n{}", print(&r.kernel)));
+        if let Some(c) = &r.counter {
+            verify(&c.kernel)
+                .unwrap_or_else(|e| panic!("seed {seed} {options:?}: {e}\n{}", print(&c.kernel)));
+        }
+    }
+}
