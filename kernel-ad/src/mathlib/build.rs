@@ -199,6 +199,18 @@ fn math(b: &mut KernelBuilder, f: MathFn, flavor: Flavor, args: &[Value], ret: T
         MathFn::Div if nearest => return bin(b, BinOp::FDiv),
         MathFn::FromInt if nearest => return b.cast(CastOp::SiToFp, args[0], ret),
         MathFn::FromUint if nearest => return b.cast(CastOp::UiToFp, args[0], ret),
+        // Exponents for which one instruction is as accurate as can be.
+        MathFn::Pow if matches!(flavor, Flavor::Library | Flavor::Llvm | Flavor::Fast) => {
+            match float_constant(b.k, args[1]) {
+                Some(2.0) => return b.binary_fmf(BinOp::FMul, args[0], args[0], fmf),
+                Some(1.0) => return args[0],
+                Some(-1.0) => {
+                    let one = b.k.float(ret, 1.0);
+                    return b.binary_fmf(BinOp::FDiv, one, args[0], fmf);
+                }
+                _ => {}
+            }
+        }
         MathFn::Convert if nearest => return b.cast(CastOp::FpTrunc, args[0], ret),
         _ => {}
     }
@@ -215,6 +227,15 @@ fn math(b: &mut KernelBuilder, f: MathFn, flavor: Flavor, args: &[Value], ret: T
         return out;
     }
     b.value(Op::Math { func: f, flavor, args: SmallVec::from_slice(args), fmf }, ret)
+}
+
+/// The value of a scalar float constant, in f32 and f64.
+pub(crate) fn float_constant(k: &Kernel, v: Value) -> Option<f64> {
+    match (k.as_const(v)?, k.ty(v)) {
+        (Const::Float(bits), Type::F64) => Some(f64::from_bits(*bits)),
+        (Const::Float(bits), Type::F32) => Some(f32::from_bits(*bits as u32).into()),
+        _ => None,
+    }
 }
 
 fn scale(b: &mut KernelBuilder, x: Value, k: f64, fmf: Fmf) -> Value {

@@ -14,9 +14,10 @@ mod names_nvvm;
 pub mod special;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use build::build;
+pub(crate) use build::float_constant;
 pub use callee::{callee_for, host_symbol, Callee, Part};
 pub use eval::{eval, round_to, Num};
 

@@ -3,6 +3,7 @@
 use super::formula::{Formula, Node};
 use super::Need;
 use crate::kernel::*;
+use crate::mathlib::float_constant;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -80,6 +81,12 @@ impl<'a> Lower<'a> {
             }
             Node::Select(pred, [p, q, then, otherwise]) => {
                 let (p, q) = (self.node(b, p, d, ty), self.node(b, q, d, ty));
+                if let (Some(x), Some(y)) = (float_constant(b.k, p), float_constant(b.k, q)) {
+                    let branch = if holds(*pred, x, y) { then } else { otherwise };
+                    let v = self.node(b, branch, d, ty);
+                    self.done.insert(key, v);
+                    return v;
+                }
                 let cond = b.fcmp(*pred, p, q);
                 let (then, otherwise) = (self.node(b, then, d, ty), self.node(b, otherwise, d, ty));
                 if then == otherwise {
@@ -90,7 +97,10 @@ impl<'a> Lower<'a> {
             }
             Node::Int(i, k) => {
                 let v = self.leaf(b, Need::Operand(*i));
-                if *k == 0 {
+                if let Some(n) = b.k.as_int(v) {
+                    let int = b.k.ty(v);
+                    b.k.int(int, i128::from(n) + i128::from(*k))
+                } else if *k == 0 {
                     v
                 } else {
                     let k = int_splat(b, v, (*k).into());
@@ -99,7 +109,10 @@ impl<'a> Lower<'a> {
             }
             Node::ToFloat(i) => {
                 let v = self.leaf(b, Need::Operand(*i));
-                b.cast(CastOp::SiToFp, v, ty)
+                match b.k.as_int(v) {
+                    Some(n) => b.k.float(ty, n as f64),
+                    None => b.cast(CastOp::SiToFp, v, ty),
+                }
             }
         };
         self.done.insert(key, v);
@@ -118,6 +131,17 @@ impl<'a> Lower<'a> {
         let v = (self.primal)(b, need);
         self.leaves.insert(need, v);
         v
+    }
+}
+
+/// The comparisons that formulas use.
+fn holds(pred: FloatPred, x: f64, y: f64) -> bool {
+    match pred {
+        FloatPred::Ogt => x > y,
+        FloatPred::Oge => x >= y,
+        FloatPred::Olt => x < y,
+        FloatPred::Ole => x <= y,
+        _ => x == y,
     }
 }
 

@@ -189,7 +189,14 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
     let data = &k.insts[inst];
     let float = |r: Option<Value>| r.and_then(|r| k.ty(r).float()).unwrap_or(FloatTy::F64);
     match &data.op {
-        Op::Binary { op, fmf, .. } if op.is_float() => {
+        Op::Binary { op, a, fmf, .. } if op.is_float() => {
+            if let (BinOp::FDiv, Some(c)) = (op, crate::mathlib::float_constant(k, *a)) {
+                // Of 1/x and the like: from the result, without another division.
+                if (1e-30..1e30).contains(&c.abs()) {
+                    let by_divisor = -((formula::d() * formula::y()) * (formula::y() * (1.0 / c)));
+                    return Some((Rule::Lanewise(vec![None, Some(by_divisor)]), *fmf, Flavor::Library));
+                }
+            }
             let f = match op {
                 BinOp::FAdd => MathFn::Add,
                 BinOp::FSub => MathFn::Sub,

@@ -260,6 +260,69 @@ fn edges_follow_the_conventions() {
     assert_eq!(slope(Tanh, h, &[0.5], 1.0, 0), half::f16::from_f32(((1.0 - y) * (1.0 + y)) as f32).to_f64());
 }
 
+/// Catches: a wrong shortcut for constant operands: quotients of constants, constant exponents.
+#[test]
+fn constant_operands_are_folded() {
+    let ty = Type::F64;
+    let x0 = 1.7;
+    let derivative = |make: &dyn Fn(&mut KernelBuilder, Value) -> Inst| {
+        let mut k = empty_kernel();
+        let x = param(&mut k, "x", ty);
+        let mut b = KernelBuilder::new(&mut k);
+        let block = b.block("entry");
+        b.switch_to(block);
+        let inst = make(&mut b, x);
+        let result = b.k.insts[inst].result.expect("result");
+        let one = b.k.float(ty, 1.0);
+        let before = b.k.blocks[block].insts.len();
+        let tangents: Vec<Option<Value>> =
+            b.k.insts[inst].op.operands().iter().map(|&v| (v == x).then_some(one)).collect();
+        let t = jvp(&mut b, inst, &tangents).expect("rule").expect("tangent");
+        let mut primal = |_: &mut KernelBuilder, need: Need| if need == Need::Result { result } else { x };
+        let grown = vjp(&mut b, inst, &mut primal, one, &|v| v == x).expect("rule");
+        let added: Vec<String> =
+            k.blocks[block].insts[before..].iter().map(|&i| crate::rules::op_name(&k.insts[i].op)).collect();
+        let done = run(&k, block, &HashMap::from([(x, M::F(x0))]));
+        assert_eq!(get(&k, &done, t), get(&k, &done, grown[0].1));
+        (get(&k, &done, t).f(), added)
+    };
+    let divide = |b: &mut KernelBuilder, x: Value| {
+        let c = b.k.float(ty, -3.0);
+        b.insert(Op::Binary { op: BinOp::FDiv, a: c, b: x, flags: IntFlags::empty(), fmf: Fmf::empty() }, ty)
+    };
+    let (got, _) = derivative(&divide);
+    assert!((got - 3.0 / (x0 * x0)).abs() < 1e-15);
+    let power = |func: MathFn, ty2: Type| {
+        move |b: &mut KernelBuilder, x: Value| {
+            let n = if ty2.is_int() { b.k.int(ty2, 5) } else { b.k.float(ty2, 5.0) };
+            b.insert(Op::Math { func, flavor: Flavor::Library, args: smallvec![x, n], fmf: Fmf::empty() }, ty)
+        }
+    };
+    for make in [power(MathFn::Powi, Type::I32), power(MathFn::Pow, Type::F64)] {
+        let (got, added) = derivative(&make);
+        assert!((got - 5.0 * x0.powi(4)).abs() < 1e-13, "{got}");
+        assert!(!added.iter().any(|op| op == "cast"), "{added:?}");
+    }
+}
+
+/// Catches: a formula with a function that could not be differentiated once more.
+#[test]
+fn the_table_is_closed() {
+    use crate::rules::formula::Node;
+    use crate::rules::table::{rule, Rule};
+    for &f in crate::mathlib::tests::all::ALL {
+        let Rule::Lanewise(formulas) = rule(f, FloatTy::F64) else { continue };
+        for formula in formulas.iter().flatten() {
+            formula.visit(&mut |n| {
+                if let Node::Call(g, args) = n {
+                    assert!(!matches!(rule(*g, FloatTy::F64), Rule::Unknown), "{f:?} needs {g:?}");
+                    assert_eq!(args.len(), g.arity(), "{f:?} calls {g:?}");
+                }
+            });
+        }
+    }
+}
+
 /// Catches: a function without a derivative rule that passes in silence, and a flat one that is taken for active.
 #[test]
 fn refusals_and_zeros() {
