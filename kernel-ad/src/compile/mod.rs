@@ -82,6 +82,8 @@ pub fn compile_to_bitcode(path: &Path, opts: &CompileOptions) -> Result<Vec<u8>>
     })
 }
 
+/// Without device libraries clang is told neither the toolkit's version, and then takes every launch in the host half for an
+/// error, nor the PTX version, and then takes the warp operations for unsupported; so both are always given.
 fn cuda_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path) -> Result<()> {
     let arch = opts.arch.as_deref().unwrap_or("sm_80");
     if !arch.starts_with("sm_") {
@@ -95,12 +97,13 @@ fn cuda_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path) 
             if !toolkit.join("include/cuda_runtime.h").is_file() {
                 return Err(no_toolkit("CUDA", toolkit, "include/cuda_runtime.h").into());
             }
+            let version = toolkit_version(toolkit).unwrap_or((12, 4));
             command.arg(format!("--cuda-path={}", toolkit.display()));
+            command.arg("-Xclang").arg(format!("-target-sdk-version={}.{}", version.0, version.1));
+            command.arg("--cuda-feature=+ptx83");
         }
         None => {
             let headers = headers::write(scratch, headers::CUDA)?;
-            // Without the version, clang takes every launch in the host half for an error; without the feature, the
-            // warp operations for unsupported.
             command.args(["-nocudainc", "-Xclang", "-target-sdk-version=12.4", "--cuda-feature=+ptx83"]);
             command.arg("-isystem").arg(headers.join("cuda")).args(["-include", "kad_cuda.h"]);
         }
@@ -131,6 +134,14 @@ fn hip_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path, c
         }
     }
     Ok(())
+}
+
+/// Major and minor version that a toolkit's `cuda.h` names.
+fn toolkit_version(toolkit: &Path) -> Option<(u32, u32)> {
+    let text = std::fs::read_to_string(toolkit.join("include/cuda.h")).ok()?;
+    let line = text.lines().find_map(|l| l.trim().strip_prefix("#define CUDA_VERSION "))?;
+    let n: u32 = line.trim().parse().ok()?;
+    Some((n / 1000, n % 1000 / 10))
 }
 
 fn bad_arch(arch: &str, help: &str) -> Diagnostic {

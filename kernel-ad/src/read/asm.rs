@@ -160,6 +160,13 @@ impl<'m> Reader<'m, '_> {
                 let scope = Scope { level, one_as: false };
                 self.one(v, Op::Fence { ordering: Ordering::SeqCst, scope }, Type::Void)?;
             }
+            (["shf", side @ ("l" | "r"), "wrap", "b32"], [_, low, high, n]) => {
+                let (low, high, n) =
+                    (self.word(Some(low), c), self.word(Some(high), c), self.word(Some(n), c));
+                let (Some(low), Some(high), Some(n)) = (low, high, n) else { return Ok(false) };
+                let func = if *side == "l" { IntFn::Fshl } else { IntFn::Fshr };
+                self.one(v, Op::IntMath { func, args: smallvec![high, low, n] }, Type::I32)?;
+            }
             (["trap"], []) => self.one(v, Op::Trap, Type::Void)?,
             (["exit"], []) => return Err(call::unsupported_call("`exit` in the middle of a kernel".into())),
             (["prefetch", ..], _) => {}
