@@ -2,6 +2,7 @@
 
 pub mod codegen;
 pub mod gpu;
+pub mod host;
 pub mod link;
 pub mod lower;
 pub mod manifest;

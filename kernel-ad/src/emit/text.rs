@@ -138,6 +138,13 @@ impl ModuleText {
         format!("!{}", self.metadata_index(node))
     }
 
+    /// A metadata node that is equal to no other; `node` is given the node's own name and gives what stands behind `distinct`.
+    pub fn distinct(&mut self, node: impl FnOnce(&str) -> String) -> String {
+        let name = format!("!{}", self.metadata.len());
+        self.metadata.push(format!("distinct {}", node(&name)));
+        name
+    }
+
     /// Adds a node to a named list, such as `nvvm.annotations`.
     pub fn named_metadata(&mut self, list: &str, node: &str) {
         let index = self.metadata_index(node);
