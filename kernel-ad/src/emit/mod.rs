@@ -108,6 +108,11 @@ pub fn emit_with<'a>(
         verify(k)?;
         check_architecture(k, target)?;
     }
+    let layout = match (target, &subject) {
+        (Target::Host, Subject::Gradient(g)) => host::tape_layout(g.mode),
+        _ => TapeLayout::Interleaved,
+    };
+    let manifest = manifest::manifest(&subject, target, layout)?;
     let bytes = match target {
         Target::Nvptx(cpu) => {
             if format == Format::Obj {
@@ -128,11 +133,8 @@ pub fn emit_with<'a>(
                 _ => code,
             }
         }
-        Target::Host => {
-            return Err(Diagnostic::new(Code::NotOnTarget, "the host target is not there yet").into())
-        }
+        Target::Host => host::emit(&kernels, &manifest, format)?,
     };
-    let manifest = manifest::manifest(&subject, target, TapeLayout::Interleaved)?;
     Ok(Artifact { bytes, format, manifest })
 }
 

@@ -16,11 +16,14 @@ mod tests;
 pub use region::Hidden;
 pub use split::{split, Region, Split};
 
+use super::codegen::{compile, Recipe};
 use super::lower::Lower;
+use super::{link, Format};
 use super::text::{escape, ModuleText, Operand};
 use crate::cfg::Cfg;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::*;
+use crate::llvm::{self, MachineSpec};
 use base::{bases, Base};
 use ops::{Collected, HostOps, SharedLayout};
 use shadow_mem::host::{HostGlobal, HostKernel, HostModule, RegionSpec};
@@ -68,6 +71,54 @@ pub fn tape_layout(mode: Mode) -> TapeLayout {
         Mode::Augmented | Mode::Split => TapeLayout::Contiguous,
         _ => TapeLayout::Reused,
     }
+}
+
+/// Emits kernels as one host object. The manifest is that of the first; its counting kernels' manifests are inside.
+pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<Vec<u8>> {
+    let (cpu, features) = llvm::host_cpu();
+    let spec = MachineSpec { triple: llvm::host_triple(), cpu, features, pic: true };
+    let machine = spec.machine().map_err(|e| Diagnostic::new(Code::ToolMissing, e))?;
+    let data_layout = llvm::data_layout(&machine);
+    let mut inputs = Vec::new();
+    let mut next = Some(manifest);
+    for kernel in kernels {
+        let manifest =
+            next.ok_or_else(|| Diagnostic::new(Code::Bug, format!("kernel `{}` has no manifest", kernel.name)))?;
+        inputs.push(Input { kernel, manifest });
+        next = manifest.tape.as_ref().and_then(|t| t.counter.as_deref());
+    }
+    let target = Machine {
+        triple: &spec.triple,
+        data_layout: &data_layout,
+        cpu: &spec.cpu,
+        features: &spec.features,
+    };
+    let made = module(&inputs, &target)?;
+    let recipe = Recipe {
+        machine: spec,
+        libraries: Vec::new(),
+        keep: made.keep,
+        external: made.external,
+        passes: "default<O3>",
+        output: super::output(format),
+    };
+    let code = compile(&made.text, &recipe)?;
+    match format {
+        Format::Obj => link::shared_object(&code, &libm()),
+        _ => Ok(code),
+    }
+}
+
+/// Arguments that let the linker note that the object needs libm, where there is a separate one.
+fn libm() -> Vec<&'static str> {
+    const PLACES: [&str; 5] = [
+        "/lib/x86_64-linux-gnu/libm.so.6",
+        "/usr/lib/x86_64-linux-gnu/libm.so.6",
+        "/lib64/libm.so.6",
+        "/usr/lib64/libm.so.6",
+        "/usr/lib/libm.so.6",
+    ];
+    PLACES.into_iter().find(|p| std::path::Path::new(p).is_file()).into_iter().collect()
 }
 
 /// LLVM assembly of some kernels for the CPU device.
@@ -152,6 +203,7 @@ fn kernel(
                 group: group.clone(),
                 has_allocas,
                 tape: None,
+                scratch: None,
             };
             let header = wrap::body_header(symbol, &params, attributes);
             let text = body(m, &mut ops, &region.kernel, &params, &pieces.hidden, &header)?;

@@ -65,10 +65,12 @@ pub(super) struct HostOps<'a> {
     pub own_params: u32,
     /// Metadata of the group of accesses that no other thread of the block conflicts with.
     pub group: String,
-    /// Operand of the kernel's alloca-free part: loaded pointers cannot point to a thread's stack.
+    /// The kernel has allocas: a pointer of unknown origin may point to the stack, which threads use in turn.
     pub has_allocas: bool,
-    /// Names of what a thread needs of its tape, once it has been computed.
+    /// The thread's part of the tape, once its address has been computed.
     pub tape: Option<Operand>,
+    /// Where accesses beyond the tape go.
+    pub scratch: Option<Operand>,
 }
 
 /// Names of the arguments that every body has behind the kernel's parameters.
@@ -212,7 +214,11 @@ impl HostOps<'_> {
             cx.f.line(format_args!("br label %{done}"));
             cx.f.begin(&done);
         }
-        let scratch = cx.f.in_prologue(|f| f.value("ptr", "alloca [64 x i8], align 64"));
+        let scratch = match &self.scratch {
+            Some(s) => s.clone(),
+            None => cx.f.in_prologue(|f| f.value("ptr", "alloca [64 x i8], align 64")),
+        };
+        self.scratch = Some(scratch.clone());
         Ok(cx.f.value("ptr", format_args!("select {fits}, {at}, {scratch}")))
     }
 }
