@@ -9,6 +9,7 @@ mod launch;
 mod module;
 mod printf;
 mod private;
+mod rounding;
 mod support;
 mod warp;
 mod worker;

@@ -1,6 +1,6 @@
 //! Functions that generated code calls and that libm does not have, by name.
 
-use super::printf;
+use super::{printf, rounding};
 use super::worker::{TrapRecord, WorkerData};
 use shadow_mem::host::BlockContext;
 use spec_math::cephes64::{i0, i1, ndtri};
@@ -14,7 +14,7 @@ pub(super) fn import(name: &str) -> Option<*const c_void> {
         "kad_vprintf" => return Some(vprintf as *const c_void),
         _ => {}
     }
-    MATH.iter().find(|(n, _)| *n == name).map(|(_, f)| f.0)
+    MATH.iter().find(|(n, _)| *n == name).map(|(_, f)| f.0).or_else(|| rounding::import(name))
 }
 
 struct Address(*const c_void);
@@ -35,6 +35,8 @@ macro_rules! math {
               (concat!("kad_", $name, "f"), Address($f::single as *const c_void)),)*
             ("kad_powi", Address(powi as *const c_void)),
             ("kad_powif", Address(powif as *const c_void)),
+            ("kad_remquo", Address(remquo as *const c_void)),
+            ("kad_remquof", Address(remquof as *const c_void)),
         ];
     };
 }
@@ -65,6 +67,14 @@ extern "C" fn powi(x: f64, n: i32) -> f64 {
 
 extern "C" fn powif(x: f32, n: i32) -> f32 {
     libm::pow(x.into(), n.into()) as f32
+}
+
+extern "C" fn remquo(x: f64, y: f64) -> i32 {
+    libm::remquo(x, y).1
+}
+
+extern "C" fn remquof(x: f32, y: f32) -> i32 {
+    libm::remquof(x, y).1
 }
 
 /// The argument reduced to a quarter turn: (angle, quadrant).

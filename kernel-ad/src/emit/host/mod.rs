@@ -98,7 +98,7 @@ pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<
         machine: spec,
         libraries: Vec::new(),
         keep: made.keep,
-        external: made.external,
+        external: made.external.into_iter().chain(KNOWN_TO_LLVM.iter().map(|s| s.to_string())).collect(),
         passes: "default<O3>",
         output: super::output(format),
     };
@@ -108,6 +108,15 @@ pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<
         _ => Ok(code),
     }
 }
+
+/// Functions of libm and libc that LLVM makes calls of by itself.
+#[rustfmt::skip]
+const KNOWN_TO_LLVM: &[&str] = &[
+    "memcpy", "memmove", "memset", "bcmp", "exp2", "exp2f", "ldexp", "ldexpf", "pow", "powf", "exp", "expf", "exp10", "exp10f",
+    "log", "logf", "log2", "log2f", "log10", "log10f", "sin", "sinf", "cos", "cosf", "sincos", "sincosf", "fmod", "fmodf",
+    "sqrt", "sqrtf", "cbrt", "cbrtf", "frexp", "frexpf", "round", "roundf", "floor", "floorf", "ceil", "ceilf", "trunc", "truncf",
+    "fabs", "fabsf", "fmin", "fminf", "fmax", "fmaxf", "tan", "tanf", "atan", "atanf", "tanh", "tanhf", "strlen",
+];
 
 /// Arguments that let the linker note that the object needs libm, where there is a separate one.
 fn libm() -> Vec<&'static str> {
