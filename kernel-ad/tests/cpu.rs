@@ -107,8 +107,9 @@ fn values_across_cuts() {
             }
         }
     }
-    let want: Vec<i32> =
-        (0..64).map(|t| a[t].wrapping_mul(31).wrapping_add(b[t].wrapping_mul(7)).wrapping_add(swaps[t])).collect();
+    let want: Vec<i32> = (0..64)
+        .map(|t| a[t].wrapping_mul(31).wrapping_add(b[t].wrapping_mul(7)).wrapping_add(swaps[t]))
+        .collect();
     assert_eq!(read::<i32>(&out), want);
 }
 
@@ -120,8 +121,17 @@ fn barrier_behind_an_early_return() {
     let x: Vec<i32> = (0..256).collect();
     let (bx, out) = (r.buffer(&x), r.buffer(&[-1i32; 256]));
     r.launch(Launch::new(2, 128), &[ptr(&bx), ptr(&out), Arg::scalar(n)]).unwrap();
-    let want: Vec<i32> =
-        (0..256).map(|i| if i < 128 { 127 - i } else if i < n { 128 + 199 - i } else { -1 }).collect();
+    let want: Vec<i32> = (0..256)
+        .map(|i| {
+            if i < 128 {
+                127 - i
+            } else if i < n {
+                128 + 199 - i
+            } else {
+                -1
+            }
+        })
+        .collect();
     assert_eq!(read::<i32>(&out), want);
 }
 
@@ -330,13 +340,13 @@ fn math_functions() {
     }
 }
 
-// Catches: `bar.arrive` that waits, numbered barriers that count wrongly.
+// Catches: numbered barriers that count wrongly, or that want all threads at one place.
 #[test]
 fn numbered_barriers() {
     let r = Rig::new("named");
     let out = r.buffer(&[0i32; 64]);
     r.launch(Launch::new(1, 128), &[ptr(&out)]).unwrap();
-    assert_eq!(read::<i32>(&out), (0..64).map(|t| t * 3).collect::<Vec<i32>>());
+    assert_eq!(read::<i32>(&out), (64..128).map(|t| t * 3 + 1).collect::<Vec<i32>>());
 }
 
 // Catches: launches that the checks should refuse.

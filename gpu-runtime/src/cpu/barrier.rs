@@ -57,17 +57,15 @@ pub(super) fn apart(b: &mut BlockRun) -> bool {
             .collect();
         let Some(&(first, cut)) = waiting.first() else { continue };
         let live = b.w.next[..b.threads].iter().filter(|&&s| s != EXITED).count();
-        let whole_block = match b.k.cuts[cut].args[COUNT] {
-            CutArg::None => true,
-            ref count => slots.get(count, first) as usize >= b.threads,
-        };
-        let ready = if whole_block {
+        let there = waiting.len() + b.arrived[id] as usize;
+        let ready = match b.k.cuts[cut].args[COUNT] {
             // Only threads at one and the same place wait for the whole block.
-            waiting.len() + b.arrived[id] as usize >= live && waiting.iter().all(|&(_, c)| c == cut)
-        } else {
+            CutArg::None => there >= live && waiting.iter().all(|&(_, c)| c == cut),
             // Producers and consumers meet by the barrier's number, wherever they are.
-            let count = slots.get(&b.k.cuts[cut].args[COUNT], first) as usize;
-            waiting.len() + b.arrived[id] as usize >= count
+            ref count => {
+                let count = slots.get(count, first) as usize;
+                there >= if count >= b.threads { live } else { count }
+            }
         };
         if !ready {
             continue;

@@ -169,7 +169,10 @@ mod tests {
         assert_eq!(upward::addf(1.0, 1e-20), 1.0f32.next_up());
         assert_eq!(upward::addf(1.0, -1e-20), 1.0);
         assert_eq!(upward::convert(1.0 + 1e-12), 1.0f32.next_up());
-        assert_eq!((downward::from_intf((1 << 24) + 1), upward::from_intf((1 << 24) + 1)), (16_777_216.0, 16_777_218.0));
+        assert_eq!(
+            (downward::from_intf((1 << 24) + 1), upward::from_intf((1 << 24) + 1)),
+            (16_777_216.0, 16_777_218.0)
+        );
         assert_eq!(toward_zero::from_uint(u64::MAX), 18_446_744_073_709_549_568.0);
     }
 }

@@ -1,7 +1,7 @@
 //! Functions that generated code calls and that libm does not have, by name.
 
-use super::{printf, rounding};
 use super::worker::{TrapRecord, WorkerData};
+use super::{printf, rounding};
 use shadow_mem::host::BlockContext;
 use spec_math::cephes64::{i0, i1, ndtri};
 use std::ffi::{c_char, c_void, CStr};

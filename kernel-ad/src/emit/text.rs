@@ -183,7 +183,8 @@ impl fmt::Display for ModuleText {
             writeln!(f, "!{name} = !{{{}}}", list.join(", "))?;
         }
         for (i, node) in self.metadata.iter().enumerate() {
-            writeln!(f, "!{i} = !{node}")?;
+            let bang = if node.starts_with('{') { "!" } else { "" };
+            writeln!(f, "!{i} = {bang}{node}")?;
         }
         Ok(())
     }

@@ -156,16 +156,17 @@ GLOBAL math(const float *x, float *y, const double *a, double *b, int n) {
   b[i * 4] = exp(w); b[i * 4 + 1] = cyl_bessel_i0(w); b[i * 4 + 2] = __dmul_ru(w, w); b[i * 4 + 3] = lgamma(w);
 }
 
-// Producers and consumers meet at a numbered barrier.
+// Producers and consumers meet at numbered barriers, from different places.
 GLOBAL named(int *out) {
-  __shared__ int s[64];
+  __shared__ int s[128];
   int t = threadIdx.x;
+  s[t] = t * 3;
   if (t < 64) {
-    s[t] = t * 3;
-    asm volatile("bar.arrive 1, 128;" ::: "memory");
+    __nvvm_barrier_sync_cnt(1, 128);
+    out[t] = s[t + 64];
   } else {
-    asm volatile("bar.sync 1, 128;" ::: "memory");
-    out[t - 64] = s[t - 64];
+    s[t] += 1;
+    __nvvm_barrier_sync_cnt(1, 128);
   }
 }
 

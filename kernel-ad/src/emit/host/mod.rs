@@ -18,8 +18,8 @@ pub use split::{split, Region, Split};
 
 use super::codegen::{compile, Recipe};
 use super::lower::Lower;
-use super::{link, Format};
 use super::text::{escape, ModuleText, Operand};
+use super::{link, Format};
 use crate::cfg::Cfg;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::*;
@@ -82,17 +82,13 @@ pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<
     let mut inputs = Vec::new();
     let mut next = Some(manifest);
     for kernel in kernels {
-        let manifest =
-            next.ok_or_else(|| Diagnostic::new(Code::Bug, format!("kernel `{}` has no manifest", kernel.name)))?;
+        let manifest = next
+            .ok_or_else(|| Diagnostic::new(Code::Bug, format!("kernel `{}` has no manifest", kernel.name)))?;
         inputs.push(Input { kernel, manifest });
         next = manifest.tape.as_ref().and_then(|t| t.counter.as_deref());
     }
-    let target = Machine {
-        triple: &spec.triple,
-        data_layout: &data_layout,
-        cpu: &spec.cpu,
-        features: &spec.features,
-    };
+    let target =
+        Machine { triple: &spec.triple, data_layout: &data_layout, cpu: &spec.cpu, features: &spec.features };
     let made = module(&inputs, &target)?;
     let recipe = Recipe {
         machine: spec,
