@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod alias;
+pub mod injective;
 pub mod provenance;
 pub mod trip;
 

@@ -124,6 +124,7 @@ impl Proof<'_> {
             }
             Recipe::Trip(t) => vec![t.init, t.bound],
             Recipe::CastOf(phi, _) => vec![*phi],
+            Recipe::Branch { cond, .. } => vec![*cond],
         }
     }
 }

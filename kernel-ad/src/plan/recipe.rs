@@ -1,7 +1,7 @@
 //! How a value can be had again in the reverse sweep without having been kept.
 
 use crate::canon::Regions;
-use crate::cfg::LoopId;
+use crate::cfg::{Cfg, DomTree, LoopId};
 use crate::facts::trip::{affine, trip, Affine, DefBlocks, Trip};
 use crate::facts::{Provenance, Writes};
 use crate::kernel::*;
@@ -27,6 +27,13 @@ pub enum Recipe {
     AffineAtExit(Affine, Value),
     /// The last count of a counted loop, worked out from its bounds.
     Trip(Trip),
+    /// Which of two predecessors was taken: the condition of the branch that decided it, or its opposite.
+    Branch {
+        /// The condition.
+        cond: Value,
+        /// The second predecessor lies on the branch's other side.
+        negate: bool,
+    },
     /// A header phi whose entries are one cast of the entries of another phi: the cast of that phi.
     CastOf(Value, CastOp),
 }
@@ -49,6 +56,7 @@ impl Recipe {
             }
             Recipe::Trip(t) => smallvec![t.init, t.bound],
             Recipe::CastOf(phi, _) => smallvec![*phi],
+            Recipe::Branch { cond, .. } => smallvec![*cond],
         }
     }
 }
@@ -59,6 +67,8 @@ pub struct Recipes<'a> {
     regions: &'a Regions,
     prov: &'a Provenance,
     writes: &'a Writes,
+    cfg: &'a Cfg,
+    dom: &'a DomTree,
     /// Blocks of definitions.
     pub blocks: DefBlocks,
     counts: HashMap<Value, LoopId>,
@@ -74,6 +84,7 @@ impl<'a> Recipes<'a> {
         regions: &'a Regions,
         prov: &'a Provenance,
         writes: &'a Writes,
+        (cfg, dom): (&'a Cfg, &'a DomTree),
         assume_distinct: bool,
     ) -> Recipes<'a> {
         let (mut counts, mut at_exit) = (HashMap::new(), HashMap::new());
@@ -88,6 +99,8 @@ impl<'a> Recipes<'a> {
             regions,
             prov,
             writes,
+            cfg,
+            dom,
             blocks: DefBlocks::new(k),
             counts,
             at_exit,
@@ -120,6 +133,7 @@ impl<'a> Recipes<'a> {
         }
         let op = self.k.def_op(v)?;
         match op {
+            Op::Phi { .. } if self.is_selector(v) => self.branch(v),
             Op::Phi { incoming } => {
                 if let Some(a) = affine(self.k, self.regions, &self.blocks, v) {
                     return Some(Recipe::Affine(a));
@@ -146,6 +160,43 @@ impl<'a> Recipes<'a> {
         let l = &self.regions.loops[a.l];
         let (_, count) = l.counter.as_ref()?.at_exit.iter().find(|(p, _)| *p == pad)?;
         Some(Recipe::AffineAtExit(a, *count))
+    }
+
+    fn is_selector(&self, v: Value) -> bool {
+        self.blocks.of(v).is_some_and(|b| self.regions.selectors[b] == Some(v))
+    }
+
+    /// The merge of the two sides of one branch: the branch's condition tells the predecessor.
+    fn branch(&self, v: Value) -> Option<Recipe> {
+        let merge = self.blocks.of(v)?;
+        let decider = self.dom.idom(merge)?;
+        if self.regions.of[decider] != self.regions.of[merge] {
+            return None;
+        }
+        let Op::CondBr { cond, then, els } = self.k.insts[self.k.terminator(decider)].op else { return None };
+        if then == els {
+            return None;
+        }
+        let side = |p: Block| -> Option<bool> {
+            let of = |target: Block| match p == decider {
+                true => target == merge,
+                // Only the decider enters the target, so that being below it means having gone there.
+                false => {
+                    target != merge && self.cfg.preds(target) == [decider] && self.dom.dominates(target, p)
+                }
+            };
+            match (of(then), of(els)) {
+                (true, false) => Some(true),
+                (false, true) => Some(false),
+                _ => None,
+            }
+        };
+        let [first, second] = *self.cfg.preds(merge) else { return None };
+        match (side(first)?, side(second)?) {
+            (false, true) => Some(Recipe::Branch { cond, negate: false }),
+            (true, false) => Some(Recipe::Branch { cond, negate: true }),
+            _ => None,
+        }
     }
 
     fn cast_of(&self, v: Value, incoming: &[(Block, Value)]) -> Option<Recipe> {

@@ -41,7 +41,7 @@ impl Frame {
 
 /// Largest alignment of all records: every record's size is rounded up to it.
 pub fn tape_align(plan: &Plan) -> u64 {
-    plan.frames.values().map(|f| f.align).max().unwrap_or(1).max(4)
+    plan.frames.values().map(|f| f.align).max().unwrap_or(1)
 }
 
 /// An upper bound for the bytes that a thread writes, when the loops around all records are counted by constants,

@@ -1,6 +1,9 @@
 //! The manifest's side of a reverse kernel: parameters, assumptions, figures.
 
+use super::input::{Input, MemoryAdjoint};
 use super::is_shadow;
+use crate::facts::injective::{own_buffers, stores_own, Access};
+use crate::facts::trip::DefBlocks;
 use crate::facts::{Base, Provenance, Writes};
 use crate::grad::params::{elem_type, pointer_param, pointer_spec};
 use crate::kernel::*;
@@ -49,10 +52,46 @@ pub fn local_space(k: &Kernel) -> AddrSpace {
     }
 }
 
+/// Parameters in whose shadows every thread touches only what is its own.
+pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSet<u32> {
+    if !stores_own(k, input.regions, blocks, input.prov) {
+        return BTreeSet::new();
+    }
+    let mut accesses = Vec::new();
+    for &b in input.cfg.rpo() {
+        for &i in &k.blocks[b].insts {
+            let bytes = match &k.insts[i].op {
+                Op::Load { .. } => k.insts[i].result.map(|r| k.bytes(k.ty(r))),
+                Op::Store { val, .. } | Op::AtomicRmw { val, .. } => Some(k.bytes(k.ty(*val))),
+                _ => None,
+            };
+            match input.memory_adjoint(k, i) {
+                MemoryAdjoint::None => {}
+                MemoryAdjoint::Load(ptr) | MemoryAdjoint::Store(ptr) => accesses.push(Access { ptr, bytes }),
+                // Others read the sum too.
+                MemoryAdjoint::Add(ptr, _) => accesses.push(Access { ptr, bytes: None }),
+                MemoryAdjoint::Copy { dst, src, len } => {
+                    let bytes = k.as_int(len).and_then(|n| u64::try_from(n).ok());
+                    accesses.push(Access { ptr: dst, bytes });
+                    accesses.extend(src.map(|ptr| Access { ptr, bytes }));
+                }
+                MemoryAdjoint::Clear { dst, len } => {
+                    let bytes = k.as_int(len).and_then(|n| u64::try_from(n).ok());
+                    accesses.push(Access { ptr: dst, bytes });
+                }
+            }
+        }
+    }
+    own_buffers(k, input.regions, blocks, input.prov, &accesses)
+}
+
 /// True when no other thread can add into the shadow behind this pointer.
-pub fn is_private(_k: &Kernel, prov: &Provenance, ptr: Value) -> bool {
-    let bases = prov.of(ptr).bases;
-    !bases.is_empty() && bases.iter().all(|b| matches!(b, Base::Alloca(_)))
+pub fn is_private(prov: &Provenance, own: &BTreeSet<u32>, ptr: Value) -> bool {
+    let fact = prov.of(ptr);
+    match fact.single() {
+        Some(Base::Param(i)) => own.contains(&i),
+        _ => !fact.bases.is_empty() && fact.bases.iter().all(|b| matches!(b, Base::Alloca(_))),
+    }
 }
 
 /// Says of each parameter what the kernel does with the memory behind it.
@@ -109,7 +148,13 @@ fn only_added(k: &Kernel, param: Value) -> Option<Type> {
 }
 
 /// What the launcher must check.
-pub fn assumptions(k: &Kernel, plan: &Plan, prov: &Provenance, specs: &[ParamSpec]) -> Vec<Assumption> {
+pub fn assumptions(
+    k: &Kernel,
+    plan: &Plan,
+    prov: &Provenance,
+    specs: &[ParamSpec],
+    own: &BTreeSet<u32>,
+) -> Vec<Assumption> {
     let mut pairs: BTreeSet<(u32, u32)> = plan.distinct.clone();
     // What is loaded again must not be a shadow either: those are written by then.
     for (v, d) in plan.of.iter() {
@@ -130,7 +175,19 @@ pub fn assumptions(k: &Kernel, plan: &Plan, prov: &Provenance, specs: &[ParamSpe
             }
         }
     }
-    pairs.into_iter().map(|(a, b)| Assumption::Distinct { a, b }).collect()
+    // A shadow that is added to without atomics must not be another parameter's shadow as well.
+    let shadows: Vec<(u32, &ParamSpec)> =
+        specs.iter().enumerate().filter(|(_, s)| is_shadow(&s.purpose)).map(|(n, s)| (n as u32, s)).collect();
+    for (n, s) in &shadows {
+        if matches!(s.purpose, Purpose::Shadow { of } if own.contains(&of)) {
+            pairs.extend(shadows.iter().filter(|(m, _)| m != n).map(|(m, _)| (*n.min(m), *n.max(m))));
+        }
+    }
+    let mut out: Vec<Assumption> = pairs.into_iter().map(|(a, b)| Assumption::Distinct { a, b }).collect();
+    if !own.is_empty() {
+        out.push(Assumption::OneAlong { axes: vec![1, 2] });
+    }
+    out
 }
 
 /// Figures by value rather than by copy.

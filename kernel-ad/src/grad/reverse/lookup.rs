@@ -112,6 +112,15 @@ impl Sweep<'_> {
                 let count = emit_trip(b, t, init, bound);
                 resize(b, count, ty, false)
             }
+            Recipe::Branch { cond, negate } => {
+                let c = self.get(b, *cond);
+                if *negate {
+                    let one = b.k.int(Type::I1, 1);
+                    b.binary(BinOp::Xor, c, one)
+                } else {
+                    c
+                }
+            }
             Recipe::CastOf(phi, op) => {
                 let p = self.get(b, *phi);
                 b.cast(*op, p, ty)

@@ -15,7 +15,7 @@ impl Sweep<'_> {
                 let r = b.k.insts[i].result.expect("a load has a result");
                 let adj = self.take(b, r);
                 let shadow = self.shadow(b, ptr)?;
-                let atomic = !(self.private)(b.k, ptr);
+                let atomic = !(self.private)(ptr);
                 self.accumulate(b, shadow, adj, mem.align, atomic);
             }
             MemoryAdjoint::Store(ptr) => {
@@ -127,7 +127,7 @@ impl Sweep<'_> {
             .help("copy in a loop, element by element")
             .into());
         };
-        let atomic = !(self.private)(b.k, src);
+        let atomic = !(self.private)(src);
         let (da, sa) = (dst_align.min(bytes as u32).max(1), src_align.min(bytes as u32).max(1));
         // All are taken before any is added: source and destination of a memmove may overlap.
         let parts: Vec<(u64, Value)> = (0..total / bytes)

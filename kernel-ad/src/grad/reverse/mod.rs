@@ -53,7 +53,6 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         dom: &dom,
         prov: &prov,
         activity: &activity,
-        writes: &writes,
         shadows: &shadows,
         params: &params,
     };
@@ -61,7 +60,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let reversed = input::reaching_exit(&k, &cfg);
     let needed = needs::collect(&k, &input, &reversed);
     let facts = k.clone();
-    let mut recipes = Recipes::new(&facts, &regions, &prov, &writes, options.assume_distinct);
+    let mut recipes = Recipes::new(&facts, &regions, &prov, &writes, (&cfg, &dom), options.assume_distinct);
     let plan = plan::decide(&facts, &regions, &mut recipes, &needed, options)?;
     plan::check::check(&facts, &regions, &dom, &recipes.blocks, &plan, &needed)?;
 
@@ -88,7 +87,8 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
             }
         }
     };
-    let private = |k: &Kernel, ptr: Value| finish::is_private(k, &prov, ptr);
+    let own = finish::own_shadows(&facts, &input, &recipes.blocks);
+    let private = |ptr: Value| finish::is_private(&prov, &own, ptr);
     let mut sweep = Sweep::new(&input, &plan, &recipes.blocks, place, &private);
     sweep.locals = locals;
     sweep.build(&mut k, &reversed)?;
@@ -105,7 +105,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         None => None,
     };
     finish::describe_params(&k, &mut specs, &writes);
-    let assumptions = finish::assumptions(&facts, &plan, &prov, &specs);
+    let assumptions = finish::assumptions(&facts, &plan, &prov, &specs, &own);
     let global_tape = matches!(place, Tape::Global { .. });
     Ok(Gradient {
         kernel: k,

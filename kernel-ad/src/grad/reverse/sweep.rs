@@ -46,7 +46,7 @@ pub struct Sweep<'a> {
     /// Variables to clear at the start of the reverse sweep.
     cleared: Vec<(Value, Type)>,
     /// Loads and stores of shadows that need no atomics.
-    pub private: &'a dyn Fn(&Kernel, Value) -> bool,
+    pub private: &'a dyn Fn(Value) -> bool,
     /// Figures.
     pub stats: Stats,
     /// First broken invariant, if any.
@@ -60,7 +60,7 @@ impl<'a> Sweep<'a> {
         plan: &'a Plan,
         blocks: &'a DefBlocks,
         tape: Tape,
-        private: &'a dyn Fn(&Kernel, Value) -> bool,
+        private: &'a dyn Fn(Value) -> bool,
     ) -> Self {
         Sweep {
             input,

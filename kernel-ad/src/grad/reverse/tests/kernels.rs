@@ -255,3 +255,72 @@ fn copies_and_clears() {
         &[buf(3, 11), buf(3, 12)],
     );
 }
+
+/// The thread's number in the grid, eight bytes apart.
+const GRID: &str = "%t = tid.x %b = bid.x %d = bdim.x %bd = mul i32 %b, %d %g = add i32 %bd, %t %w = sext i32 %g to i64 %o = shl i64 %w, 3";
+
+/// Catches atomics where no other thread can be, and their absence where others can.
+#[test]
+fn only_own_elements_are_added_plainly() {
+    let own = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {GRID} %px = ptradd ptr %x, i64 %o %py = ptradd ptr %y, i64 %o
+             %v = load f64, ptr %px, align 8 %q = fmul f64 %v, %v store f64 %q, ptr %py, align 8 ret }}"
+        ),
+        4,
+        &[buf(4, 13), out(4)],
+    );
+    assert_eq!((own.stats.atomic_adds, own.stats.plain_adds), (0, 1));
+    assert!(own.assumptions.contains(&shadow_mem::Assumption::OneAlong { axes: vec![1, 2] }));
+    // The neighbour's element is read as well: x is shared, although y is not.
+    let gather = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {GRID} %px = ptradd ptr %x, i64 %o %py = ptradd ptr %y, i64 %o %pn = ptradd ptr %px, i64 8
+             %v = load f64, ptr %px, align 8 %u = load f64, ptr %pn, align 8 %q = fmul f64 %v, %u store f64 %q, ptr %py, align 8 ret }}"
+        ),
+        4,
+        &[buf(5, 14), out(4)],
+    );
+    assert_eq!((gather.stats.atomic_adds, gather.stats.plain_adds), (2, 0));
+    // Two threads share an element of half the stride.
+    let halved = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {GRID} %h = lshr i64 %w, 1 %oh = shl i64 %h, 3 %px = ptradd ptr %x, i64 %oh %py = ptradd ptr %y, i64 %o
+             %v = load f64, ptr %px, align 8 %q = fmul f64 %v, %v store f64 %q, ptr %py, align 8 ret }}"
+        ),
+        4,
+        &[buf(4, 15), out(4)],
+    );
+    assert_eq!((halved.stats.atomic_adds, halved.stats.plain_adds), (1, 0));
+    // Records of two numbers, both read by their own thread.
+    let records = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {GRID} %o2 = shl i64 %w, 4 %px = ptradd ptr %x, i64 %o2 %p2 = ptradd ptr %px, i64 8 %py = ptradd ptr %y, i64 %o
+             %v = load f64, ptr %px, align 8 %u = load f64, ptr %p2, align 8 %q = fmul f64 %v, %u store f64 %q, ptr %py, align 8 ret }}"
+        ),
+        3,
+        &[buf(6, 16), out(3)],
+    );
+    assert_eq!((records.stats.atomic_adds, records.stats.plain_adds), (0, 2));
+}
+
+/// Catches branch bits that go to the tape although integers decide, and those that do not although sums decide.
+#[test]
+fn branches_on_integers_are_recomputed_in_loops() {
+    let text = |cond: &str| {
+        format!(
+            "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %xi = load f64, ptr %px, align 8 br head
+             head: %j = phi i32 [0, entry], [%j2, next] %s = phi f64 [0.0, entry], [%s2, next] %jw = zext i32 %j to i64 %jo = shl i64 %jw, 3
+             %pj = ptradd ptr %x, i64 %jo %xj = load f64, ptr %pj, align 8 %d = fsub contract f64 %xj, %xi {cond} br i1 %c, skip, work
+             skip: br next
+             work: %q = fmul f64 %d, %d br next
+             next: %a = phi f64 [%xj, skip], [%q, work] %s2 = fadd f64 %s, %a %j2 = add nsw i32 %j, 1 %stop = icmp eq i32 %j2, %n br i1 %stop, end, head
+             end: %py = ptradd ptr %y, i64 %o store f64 %s2, ptr %py, align 8 ret }}"
+        )
+    };
+    let args = [buf(4, 17), out(4), Arg::Int(4)];
+    let integers = check(&text("%c = icmp eq i32 %j, %t"), 4, &args);
+    assert!(integers.tape.is_none() && integers.stats.saved == 0);
+    let sums = check(&text("%c = fcmp olt f64 %d, 0.1"), 4, &args);
+    assert_eq!(sums.stats.saved, 1, "a sum that the compiler may fuse must not decide twice");
+}
