@@ -22,7 +22,7 @@ pub fn grad(a: &GradArgs) -> Result<Outcome> {
     progress.step("differentiating");
     let mut gradient = match a.mode.as_str() {
         "reverse" => grad::reverse(&kernel, &roles, &PlanOptions::default())?,
-        "forward" => crate::grad::tangent(&kernel, &roles)?,
+        "forward" => grad::tangent(&kernel, &roles)?,
         "augmented,reverse" => {
             let d =
                 Diagnostic::new(Code::Usage, "augmented and reverse as two kernels are not supported yet");

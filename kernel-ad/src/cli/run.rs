@@ -23,7 +23,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     let loaded = match a.mode {
         ModeArg::Primal => device.compile(&jit::Kernel::from(kernel))?,
         ModeArg::Reverse => device.compile(&grad::reverse(&kernel, &roles, &Default::default())?)?,
-        ModeArg::Forward => device.compile(&crate::grad::tangent(&kernel, &roles)?)?,
+        ModeArg::Forward => device.compile(&grad::tangent(&kernel, &roles)?)?,
     };
     let compile = start.elapsed();
     progress.step("running");

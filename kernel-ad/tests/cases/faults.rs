@@ -137,9 +137,10 @@ fn dropped_adds_are_found() {
     ["saxpy.toml", "matvec.toml", "black_scholes.toml"].iter().for_each(|c| must_be_found(&DROPPED_ADD, c));
 }
 
+// Cases where every atomic add is needed: planners may be careful where a thread's own element is not proved to be its own.
 #[test]
 fn lost_updates_are_found() {
-    ["gather.toml", "matvec.toml"].iter().for_each(|c| must_be_found(&LOST_UPDATE, c));
+    ["gather.toml", "convolve.toml"].iter().for_each(|c| must_be_found(&LOST_UPDATE, c));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Every case file of the tree, through the ladder of oracles; and what the ladder is for: faults planted on purpose.
 
+mod cli;
 mod faults;
 
 use kernel_ad::case::Case;

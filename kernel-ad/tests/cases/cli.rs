@@ -1,0 +1,161 @@
+//! The command line: what goes where, and the exit status.
+
+use super::folder;
+use serde_json::Value;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn tool(args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kernel-ad"))
+        .args(args)
+        .current_dir(folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A tool that fails before it reads closes the pipe; that is its right.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn run(args: &[&str], status: i32) -> (String, String) {
+    let out = tool(args, b"");
+    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(status), "{args:?}\nstdout: {stdout}\nstderr: {stderr}");
+    (stdout.into_owned(), stderr.into_owned())
+}
+
+// Catches a listing without a kernel or a parameter, and text beside the one JSON object.
+#[test]
+fn list_says_what_is_there() {
+    let (text, _) = run(&["list", "structs.cu"], 0);
+    assert!(text.contains("oscillator (nvptx)") && text.contains("by value"), "{text}");
+    let (json, _) = run(&["list", "structs.cu", "--json"], 0);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(v["kernels"].as_array().unwrap().len(), 3);
+    assert_eq!(v["kernels"][2]["params"][0]["name"], "rate");
+}
+
+// Catches standard input that is not read, or read as something else.
+#[test]
+fn standard_input_is_a_module() {
+    let ll = std::fs::read(folder().join("ll/square.ll")).unwrap();
+    let out = tool(&["list", "-"], &ll);
+    assert!(out.status.success());
+    assert!(String::from_utf8_lossy(&out.stdout).contains("square (nvptx)"));
+}
+
+// Catches a status that scripts would misread, a message without its code, and messages on standard output.
+#[test]
+fn errors_have_their_status() {
+    let roles = "dup,out,const";
+    let o = ["--target", "nvptx:sm_80", "-o", "-"];
+    let grad =
+        |file, kernel, roles| [&["grad", file, "--kernel", kernel, "--roles", roles][..], &o[..]].concat();
+    let cases: &[(Vec<&str>, i32, &str)] = &[
+        (vec!["list", "nowhere.ll"], 2, "KAD0001"),
+        (vec!["list"], 2, "Usage"),
+        (vec!["frobnicate"], 2, "frobnicate"),
+        (grad("control.cu", "nothing", roles), 2, "KAD0004"),
+        (grad("control.cu", "if_else", "dup,out"), 2, "KAD0007"),
+        (grad("control.cu", "if_else", "dup,out,active"), 2, "KAD0007"),
+        (grad("refused/refused.cu", "block_sum", "dup,out,const"), 3, "KAD0105"),
+        (vec!["run", "saxpy.toml", "--device", "cuda"], 4, "KAD0302"),
+        (vec!["check", "nowhere.toml"], 2, "KAD0001"),
+        (
+            vec!["emit", "ll/square.ll", "--kernel", "square", "--target", "nvptx:sm_20", "-o", "-"],
+            2,
+            "KAD0008",
+        ),
+    ];
+    for (args, status, part) in cases {
+        let (stdout, stderr) = run(args, *status);
+        assert!(stderr.contains(part), "{args:?}: {stderr}");
+        assert_eq!(stdout, "", "{args:?}");
+    }
+    let (_, stderr) = run(&grad("refused/refused.cu", "block_sum", roles), 3);
+    assert!(stderr.contains("refused.cu:") && stderr.contains('^'), "no excerpt of the source: {stderr}");
+}
+
+// Catches JSON errors that programs cannot find.
+#[test]
+fn errors_are_json_on_request() {
+    let (json, _) = run(&["list", "nowhere.ll", "--json"], 2);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(v["errors"][0]["code"], "KAD0001");
+}
+
+// Catches an artifact that is not what its name says, and a manifest that is not beside it.
+#[test]
+fn grad_writes_artifact_and_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("g.ptx");
+    let path = out.to_str().unwrap();
+    run(
+        &[
+            "grad",
+            "ll/square.ll",
+            "--kernel",
+            "square",
+            "--roles",
+            "dup,out,const",
+            "--target",
+            "nvptx:sm_80",
+            "-o",
+            path,
+        ],
+        0,
+    );
+    let ptx = std::fs::read_to_string(&out).unwrap();
+    assert!(ptx.contains(".visible .entry") && ptx.contains("sm_80"), "{ptx}");
+    let manifest = shadow_mem::Manifest::load(dir.path().join("g.ptx.json")).unwrap();
+    assert_eq!((manifest.kernel.as_str(), manifest.params.len()), ("square", 5));
+    assert!(ptx.contains(&manifest.symbol));
+    let (ir, _) = run(&["emit", "ll/square.ll", "--kernel", "square", "--emit", "llvm", "-o", "-"], 0);
+    assert!(ir.contains("define") && ir.contains("target triple"), "{ir}");
+}
+
+// Catches a check that finds nothing wrong where something is: a race in the primal.
+#[test]
+fn check_tells_wrong_from_right() {
+    let (json, _) = run(&["check", "saxpy.toml", "--device", "none", "--json"], 0);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(v["passed"], true);
+    assert!(v["oracles"].as_array().unwrap().len() > 5);
+    let dir = tempfile::tempdir().unwrap();
+    let source = "extern \"C\" __global__ void racy(float *x) { x[0] = x[1] * threadIdx.x; }\n";
+    std::fs::write(dir.path().join("racy.cu"), source).unwrap();
+    let case = dir.path().join("racy.toml");
+    let text = "module = \"racy.cu\"\nkernel = \"racy\"\ngrid = [1]\nblock = [4]\n[[arg]]\ntype = \"f32\"\nlen = 2\nrole = \"dup\"\n";
+    std::fs::write(&case, text).unwrap();
+    let (table, _) = run(&["check", case.to_str().unwrap(), "--device", "none"], 1);
+    assert!(table.contains("FAIL") && table.contains("WRONG"), "{table}");
+}
+
+// Catches results that are not written, or written under other names.
+#[test]
+fn run_writes_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("results");
+    let args =
+        ["run", "struct_of_pointers.toml", "--mode", "reverse", "--out", out.to_str().unwrap(), "--json"];
+    let (json, _) = run(&args, 0);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    assert!(v["kernel_s"].as_f64().unwrap() > 0.0);
+    let mut files: Vec<_> =
+        std::fs::read_dir(&out).unwrap().flatten().map(|e| e.file_name().into_string().unwrap()).collect();
+    files.sort();
+    assert_eq!(
+        files,
+        [
+            "dt.shadow.npy",
+            "g.flux.npy",
+            "g.flux.shadow.npy",
+            "g.rho.npy",
+            "g.rho.shadow.npy",
+            "g.scale.shadow.npy"
+        ]
+    );
+}
