@@ -13,7 +13,8 @@ mod read_module;
 
 pub use build::{data_layout, host_cpu, host_triple, MachineSpec, Unit};
 pub use read::{
-    Blk, LLVMAtomicOrdering, LLVMAtomicRMWBinOp, LLVMIntPredicate, LLVMRealPredicate, Opcode, Ty, TypeKind, Val, ValueKind,
+    Blk, LLVMAtomicOrdering, LLVMAtomicRMWBinOp, LLVMIntPredicate, LLVMRealPredicate, Opcode, Ty, TypeKind,
+    Val, ValueKind,
 };
 pub use read_meta::{Annotation, DebugLoc, Meta};
 pub use read_module::{guard, Ir, ParseError};
