@@ -25,14 +25,15 @@ pub enum Part {
 /// or, where the device has no such flavor, with a more accurate one. `None`: there is none; use a wider format, or own code.
 pub fn callee_for(arch: Arch, f: MathFn, flavor: Flavor, ty: FloatTy) -> Option<Callee> {
     let exact = match (arch, flavor) {
-        (Arch::Nvptx, Flavor::Fast) => nv_fast(f, ty),
+        (Arch::Nvptx, Flavor::Fast) => nv_instruction(f, true, ty).or_else(|| nv_fast(f, ty)),
         (Arch::Nvptx, Flavor::Approx { ftz }) => nv_approx(f, ftz, ty),
         (Arch::Nvptx, Flavor::Rounded { mode, ftz }) => return nv_rounded(f, mode, ftz, ty).map(whole),
         (Arch::Amdgpu, Flavor::Fast) => amd_native(f, ty),
         (Arch::Amdgpu, Flavor::Approx { .. }) => amd_approx(f, ty),
         (Arch::Amdgpu, Flavor::Rounded { mode: Rounding::Nearest, .. }) => None,
         (Arch::Amdgpu, Flavor::Rounded { .. }) => return None,
-        (_, Flavor::Library | Flavor::Llvm) => None,
+        (Arch::Nvptx, Flavor::Library | Flavor::Llvm) => nv_instruction(f, false, ty),
+        (Arch::Amdgpu, Flavor::Library | Flavor::Llvm) => None,
     };
     if let Some(name) = exact {
         return Some(whole(name));
@@ -129,6 +130,23 @@ fn amd_suffix(ty: FloatTy) -> Option<&'static str> {
         FloatTy::F64 => Some("f64"),
         FloatTy::Bf16 => None,
     }
+}
+
+/// Functions of libdevice that are one instruction, by the name of its intrinsic: they need no libdevice.
+fn nv_instruction(f: MathFn, fast: bool, ty: FloatTy) -> Option<String> {
+    use MathFn::*;
+    let name = match (f, ty, fast) {
+        (Rsqrt, FloatTy::F32, _) => "rsqrt.approx.f",
+        (Rsqrt, FloatTy::F64, _) => "rsqrt.approx.d",
+        (Exp2, FloatTy::F32, _) => "ex2.approx.f",
+        (Saturate, FloatTy::F32, _) => "saturate.f",
+        (Sin, FloatTy::F32, true) => "sin.approx.f",
+        (Cos, FloatTy::F32, true) => "cos.approx.f",
+        (Log2, FloatTy::F32, true) => "lg2.approx.f",
+        (Div, FloatTy::F32, true) => "div.approx.f",
+        _ => return None,
+    };
+    Some(format!("llvm.nvvm.{name}"))
 }
 
 fn nv_fast(f: MathFn, ty: FloatTy) -> Option<String> {

@@ -123,6 +123,15 @@ fn every_library_function_has_a_callee() {
         let Shape::Math(f) = shape else { continue };
         assert!(callee_for(Arch::Amdgpu, f, Flavor::Library, FloatTy::F32).is_some(), "{name}");
     }
+    // What is one instruction needs no libdevice.
+    for (f, ty, name) in [
+        (MathFn::Rsqrt, FloatTy::F32, "llvm.nvvm.rsqrt.approx.f"),
+        (MathFn::Rsqrt, FloatTy::F64, "llvm.nvvm.rsqrt.approx.d"),
+        (MathFn::Exp2, FloatTy::F32, "llvm.nvvm.ex2.approx.f"),
+        (MathFn::Exp, FloatTy::F32, "__nv_expf"),
+    ] {
+        assert_eq!(callee_for(Arch::Nvptx, f, Flavor::Library, ty).map(|c| c.name).as_deref(), Some(name));
+    }
     assert_eq!(host_symbol(MathFn::Erfinv, FloatTy::F32).as_deref(), Some("kad_erfinvf"));
     assert_eq!(host_symbol(MathFn::Sin, FloatTy::F64).as_deref(), Some("sin"));
 }
