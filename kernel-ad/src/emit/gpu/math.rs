@@ -182,7 +182,7 @@ impl<'a> Device<'a> {
             FromInt | FromUint => return self.from_int(cx, call, result).map(Some),
             Convert => return self.convert(cx, call, result).map(Some),
             RemquoQuo => return self.remquo(cx, call).map(Some),
-            ModfFrac if self.arch == Arch::Nvptx || call.float != FloatTy::F64 => {
+            ModfFrac => {
                 let whole = llvm(cx, "trunc", call.float, &[a.clone()]);
                 let rest = cx.f.value(ty, format_args!("fsub {a}, {}", whole.name));
                 // Of an infinity nothing is left, and zero keeps the sign.
