@@ -72,7 +72,8 @@ impl Space {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let draw = |_| {
             let z: f64 = StandardNormal.sample(&mut rng);
-            (z * 16.0).round().clamp(-40.0, 40.0) / 16.0
+            // Never 0: what flows into that element alone would go unseen.
+            (z * 16.0).trunc().clamp(-40.0, 40.0) / 16.0 + if z < 0.0 { -1.0 / 16.0 } else { 1.0 / 16.0 }
         };
         (0..self.len).map(draw).collect()
     }

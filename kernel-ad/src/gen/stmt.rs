@@ -74,7 +74,15 @@ impl<'k, 'o> Gen<'k, 'o> {
         while self.fuel > 0 {
             self.statement(0, &mut None);
         }
-        let sum = self.state.floats.clone().into_iter().reduce(|a, b| self.fbin(BinOp::FAdd, a, b));
+        let mut results = self.state.floats.clone();
+        if let Some(array) = self.inputs.array {
+            for i in 0..ARRAY {
+                let (i, quarter) = (self.int_lit(i as i128), self.lit(0.25));
+                let v = self.load(array, i, ARRAY);
+                results.push(self.fbin(BinOp::FMul, v, quarter));
+            }
+        }
+        let sum = results.into_iter().reduce(|a, b| self.fbin(BinOp::FAdd, a, b));
         let (out, gid, size, mem) = (self.inputs.out, self.inputs.gid, self.size(), self.mem());
         let at = self.element(out, gid, size);
         self.b.store(at, sum.expect("there are variables"), mem);
@@ -111,8 +119,21 @@ impl<'k, 'o> Gen<'k, 'o> {
     fn assign(&mut self) {
         let v = self.float_expr(2);
         let v = if self.rng.random_bool(0.5) { self.squash(v) } else { v };
+        self.set_float(v);
+    }
+
+    /// Changes a variable. More often than not the old value stays in it, so that most of what a kernel computes reaches its
+    /// outputs: a gradient that is zero shows no error.
+    fn set_float(&mut self, v: Value) {
         let i = self.rng.random_range(0..self.state.floats.len());
+        let v = if self.rng.random_bool(0.7) { self.mean(self.state.floats[i], v) } else { v };
         self.state.floats[i] = v;
+    }
+
+    fn mean(&mut self, a: Value, b: Value) -> Value {
+        let sum = self.fbin(BinOp::FAdd, a, b);
+        let half = self.lit(0.5);
+        self.fbin(BinOp::FMul, sum, half)
     }
 
     fn assign_int(&mut self) {
@@ -138,8 +159,7 @@ impl<'k, 'o> Gen<'k, 'o> {
         let new = self.squash(new);
         self.store(own, i, OWN, new);
         if self.rng.random_bool(0.5) {
-            let at = self.rng.random_range(0..self.state.floats.len());
-            self.state.floats[at] = old;
+            self.set_float(old);
         }
     }
 
@@ -161,12 +181,12 @@ impl<'k, 'o> Gen<'k, 'o> {
     fn touch_array(&mut self) {
         let (Some(array), i) = (self.inputs.array, self.small_int(1)) else { return };
         if self.rng.random_bool(0.5) {
-            let v = self.float_expr(1);
+            let (old, new) = (self.load(array, i, ARRAY), self.float_expr(1));
+            let v = if self.rng.random_bool(0.5) { self.mean(old, new) } else { new };
             self.store(array, i, ARRAY, v);
         } else {
             let v = self.load(array, i, ARRAY);
-            let at = self.rng.random_range(0..self.state.floats.len());
-            self.state.floats[at] = v;
+            self.set_float(v);
         }
     }
 
