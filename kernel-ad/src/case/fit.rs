@@ -5,8 +5,9 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use shadow_mem::{ElemType, ParamSpec, Passing};
 
 impl Case {
-    /// Checks the case's arguments against the primal's parameters: number, kind, size.
-    pub fn fits(&self, kernel: &str, params: &[ParamSpec]) -> Result<()> {
+    /// Checks the case's arguments against the primal's parameters (number, kind, size), and its globals against the
+    /// kernel's module-level variables, given by name and size.
+    pub fn fits(&self, kernel: &str, params: &[ParamSpec], variables: &[(&str, u64)]) -> Result<()> {
         let file = self.file.display().to_string();
         let error = |message: String| {
             let mut d = Diagnostic::new(Code::BadCase, message);
@@ -50,6 +51,19 @@ impl Case {
                     "arg {i} (`{}`) is {is}; parameter `{}` is {wants}",
                     a.name, p.name
                 )));
+            }
+        }
+        for g in &self.globals {
+            let ArgKind::Buffer { data, .. } = &g.kind else { continue };
+            let have = data.bytes.len();
+            match variables.iter().find(|(name, _)| *name == g.name) {
+                Some(&(_, bytes)) if bytes == have as u64 => {}
+                Some((_, bytes)) => errors.push(error(format!(
+                    "global `{}` has {have} bytes in the case and {bytes} bytes in the module",
+                    g.name
+                ))),
+                None => errors
+                    .push(error(format!("kernel `{kernel}` does not use a variable named `{}`", g.name))),
             }
         }
         match errors.is_empty() {

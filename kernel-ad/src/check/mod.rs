@@ -35,7 +35,8 @@ pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
     let kernel = read::load(&case.module, &options)?.kernel(&case.kernel)?;
     let params =
         grad::primal_specs(&kernel, &grad::Roles::of(&vec![shadow_mem::Role::Const; kernel.params.len()]))?;
-    case.fits(&kernel.name, &params)?;
+    let variables: Vec<_> = kernel.globals.values().map(|g| (g.name.as_str(), g.bytes)).collect();
+    case.fits(&kernel.name, &params, &variables)?;
     Ok(kernel)
 }
 

@@ -78,6 +78,12 @@ fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Pla
             true => Some(Guarded::new(context, Use::Shadow, &l.shadow.bytes)?),
             false => None,
         };
+        if l.kind == LeafKind::Global {
+            // A gradient that does not need the variable does not have it.
+            if let Ok(block) = program.global(&l.path) {
+                block.write(0, &l.data.bytes)?;
+            }
+        }
         if let (LeafKind::Global, Some(s)) = (l.kind, &shadow) {
             p.bindings.globals.push((l.path.clone(), s.extent()));
         }
@@ -159,7 +165,6 @@ impl Placed {
                 l.data.bytes = m.read()?;
             }
             if l.kind == LeafKind::Global {
-                // A variable that the kernel does not use is not in the artifact; it stays as it was.
                 if let Ok(block) = program.global(&l.path) {
                     block.read(0, &mut l.data.bytes)?;
                 }
