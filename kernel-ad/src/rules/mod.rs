@@ -189,13 +189,9 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
     let data = &k.insts[inst];
     let float = |r: Option<Value>| r.and_then(|r| k.ty(r).float()).unwrap_or(FloatTy::F64);
     match &data.op {
-        Op::Binary { op, a, fmf, .. } if op.is_float() => {
-            if let (BinOp::FDiv, Some(c)) = (op, crate::mathlib::float_constant(k, *a)) {
-                // Of 1/x and the like: from the result, without another division.
-                if (1e-30..1e30).contains(&c.abs()) {
-                    let by_divisor = -((formula::d() * formula::y()) * (formula::y() * (1.0 / c)));
-                    return Some((Rule::Lanewise(vec![None, Some(by_divisor)]), *fmf, Flavor::Library));
-                }
+        Op::Binary { op, a, b, fmf, .. } if op.is_float() => {
+            if let Some(rule) = special(k, *op, *a, *b) {
+                return Some((rule, *fmf, Flavor::Library));
             }
             let f = match op {
                 BinOp::FAdd => MathFn::Add,
@@ -213,6 +209,23 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
             let flavor = if matches!(flavor, Flavor::Rounded { .. }) { Flavor::Library } else { *flavor };
             Some((table::rule(*func, float(data.result)), *fmf, flavor))
         }
+        _ => None,
+    }
+}
+
+/// Cheaper rules for squares and for quotients with a constant.
+fn special(k: &Kernel, op: BinOp, a: Value, b: Value) -> Option<Rule> {
+    use formula::{d, x, y};
+    // Constants whose reciprocals are far from overflow and underflow.
+    let constant = |v| crate::mathlib::float_constant(k, v).filter(|c| (1e-30..1e30).contains(&c.abs()));
+    match op {
+        BinOp::FMul if a == b => Some(Rule::Lanewise(vec![Some((d() + d()) * x(0)), None])),
+        BinOp::FDiv => match (constant(a), constant(b)) {
+            // Of 1/x and the like: from the result, without another division.
+            (Some(c), _) => Some(Rule::Lanewise(vec![None, Some(-((d() * y()) * (y() * (1.0 / c))))])),
+            (_, Some(c)) => Some(Rule::Lanewise(vec![Some(d() * (1.0 / c)), None])),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -292,6 +292,15 @@ fn constant_operands_are_folded() {
     };
     let (got, _) = derivative(&divide);
     assert!((got - 3.0 / (x0 * x0)).abs() < 1e-15);
+    let by_constant = |b: &mut KernelBuilder, x: Value| {
+        let c = b.k.float(ty, -3.0);
+        b.insert(Op::Binary { op: BinOp::FDiv, a: x, b: c, flags: IntFlags::empty(), fmf: Fmf::empty() }, ty)
+    };
+    assert!((derivative(&by_constant).0 + 1.0 / 3.0).abs() < 1e-15);
+    let square = |b: &mut KernelBuilder, x: Value| {
+        b.insert(Op::Binary { op: BinOp::FMul, a: x, b: x, flags: IntFlags::empty(), fmf: Fmf::empty() }, ty)
+    };
+    assert_eq!(derivative(&square).0, 2.0 * x0);
     let power = |func: MathFn, ty2: Type| {
         move |b: &mut KernelBuilder, x: Value| {
             let n = if ty2.is_int() { b.k.int(ty2, 5) } else { b.k.float(ty2, 5.0) };
