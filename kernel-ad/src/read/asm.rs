@@ -54,8 +54,6 @@ const NOT_INERT: &[&str] = &[
     "sured",
     "tcgen05",
     "prefetchu",
-    "isspacep",
-    "cvta",
     "brkpt",
     "s_barrier",
     "ds_",

@@ -20,6 +20,8 @@ mod trial;
 mod types;
 
 #[cfg(test)]
+mod intrinsic_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::compile::{self, CompileOptions};

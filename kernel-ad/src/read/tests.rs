@@ -22,6 +22,28 @@ fn of_dir(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
+/// Files named in `KAD_READ`, separated by colons: for looking at sources from elsewhere.
+fn given() -> Vec<PathBuf> {
+    std::env::var_os("KAD_READ").iter().flat_map(std::env::split_paths).filter(|p| p.is_file()).collect()
+}
+
+/// Shows the kernels of these files, or why they are refused.
+#[test]
+fn given_files_are_shown() {
+    for f in given() {
+        let m = load(&f, &ReadOptions::default()).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
+        for k in m.kernels() {
+            match m.kernel(&k.name) {
+                Ok(k) => {
+                    println!("{}", kernel::print(&k));
+                    kernel::verify(&k).unwrap_or_else(|e| panic!("{}: {}: {e}", f.display(), k.name));
+                }
+                Err(e) => println!("{}: {}: {e}", f.display(), k.name),
+            }
+        }
+    }
+}
+
 fn examples() -> Vec<PathBuf> {
     let examples = root().join("../examples/cuda");
     ["nbody", "heat", "logistic"].iter().map(|n| examples.join(n).join(format!("{n}.cu"))).collect()
@@ -51,12 +73,12 @@ const NVPTX: &str = "target datalayout = \"e-i64:64-i128:128-v16:16-v32:32-n16:3
 const AMD: &str = "target datalayout = \"e-p:64:64-p1:64:64-p2:32:32-p3:32:32-p4:64:64-p5:32:32-p6:32:32-p7:160:256:256:32-p8:128:128-p9:192:256:256:32-i64:64-v16:16-v24:32-v32:32-v48:64-v96:128-v192:256-v256:256-v512:512-v1024:1024-v2048:2048-n32:64-S32-A5-G1-ni:7:8:9\"\ntarget triple = \"amdgcn-amd-amdhsa\"\n";
 
 /// Reads kernel `k` of a text for NVPTX.
-fn nvptx(body: &str) -> Result<Kernel> {
+pub(super) fn nvptx(body: &str) -> Result<Kernel> {
     read_module(format!("{NVPTX}{body}").as_bytes(), "test.ll")?.kernel("k")
 }
 
 /// Reads kernel `k` of a text for AMDGPU.
-fn amd(body: &str) -> Result<Kernel> {
+pub(super) fn amd(body: &str) -> Result<Kernel> {
     read_module(format!("{AMD}{body}").as_bytes(), "test.ll")?.kernel("k")
 }
 
@@ -65,7 +87,7 @@ fn code<T: std::fmt::Debug>(r: Result<T>) -> Code {
 }
 
 /// A kernel whose text, without locations, is checked.
-fn shown(k: Result<Kernel>) -> String {
+pub(super) fn shown(k: Result<Kernel>) -> String {
     let k = k.unwrap_or_else(|e| panic!("{e}"));
     kernel::verify(&k).unwrap_or_else(|e| panic!("{e}\n{}", kernel::print(&k)));
     kernel::print(&k)
