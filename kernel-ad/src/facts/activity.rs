@@ -186,11 +186,10 @@ impl Activity {
     fn spoil(&mut self, prov: &Provenance, ptr: Value, why: From) -> bool {
         let mut changed = false;
         for base in prov.of(ptr).bases {
-            // Memory without a shadow that the caller called const stays const; local memory follows its contents.
+            // Memory without a shadow follows its contents too: what comes back out of it would be cut off silently.
             let local = match base {
                 Base::Alloca(_) => true,
-                Base::Global(_) => prov.kind(ptr) == PtrKind::Plain,
-                _ => false,
+                _ => prov.kind(ptr) == PtrKind::Plain,
             };
             if local && !self.varied_memory.contains_key(&base) {
                 self.varied_memory.insert(base, Some(why));

@@ -90,12 +90,15 @@ pub struct Provenance {
     facts: SecondaryMap<Value, Option<PtrFact>>,
     /// What the pointers held in a local array may be.
     pointees: HashMap<Inst, PtrFact>,
+    /// Local arrays that pointers are loaded from, also by way of a copy.
+    asked: BTreeSet<Inst>,
 }
 
 impl Provenance {
     /// Computes the facts of the reachable code by iteration to a fixed point.
     pub fn new(k: &Kernel, cfg: &Cfg, roles: &Roles) -> Provenance {
-        let mut p = Provenance { facts: SecondaryMap::new(), pointees: HashMap::new() };
+        let mut p =
+            Provenance { facts: SecondaryMap::new(), pointees: HashMap::new(), asked: BTreeSet::new() };
         for (v, d) in k.values.iter() {
             match &d.def {
                 // Shadow parameters have no role, and no provenance: primal code does not use them.
@@ -127,6 +130,20 @@ impl Provenance {
     /// Whether the memory behind a pointer has a shadow.
     pub fn kind(&self, v: Value) -> PtrKind {
         self.facts[v].as_ref().map_or(PtrKind::Nowhere, |f| f.kind)
+    }
+
+    /// True when pointers into memory with a shadow may be held in the local array behind `ptr`, and are loaded from it.
+    pub fn holds_shadowed_pointers(&self, ptr: Value) -> bool {
+        self.of(ptr).bases.iter().any(|b| match b {
+            Base::Alloca(a) => {
+                self.asked.contains(a)
+                    && self
+                        .pointees
+                        .get(a)
+                        .is_some_and(|f| !matches!(f.kind, PtrKind::Plain | PtrKind::Nowhere))
+            }
+            _ => false,
+        })
     }
 
     fn visit(&mut self, k: &Kernel, roles: &Roles, inst: Inst) -> bool {
@@ -173,12 +190,13 @@ impl Provenance {
     }
 
     /// The fact about a pointer that is loaded through `ptr`.
-    fn loaded(&self, k: &Kernel, roles: &Roles, ptr: Value) -> PtrFact {
-        let Some(f) = &self.facts[ptr] else { return PtrFact::nowhere() };
+    fn loaded(&mut self, k: &Kernel, roles: &Roles, ptr: Value) -> PtrFact {
+        let Some(f) = self.facts[ptr].clone() else { return PtrFact::nowhere() };
         let mut out = PtrFact::nowhere();
         for base in &f.bases {
             match *base {
                 Base::Alloca(a) => {
+                    self.asked.insert(a);
                     if let Some(held) = self.pointees.get(&a) {
                         out.join(held);
                     }
@@ -203,9 +221,13 @@ impl Provenance {
     fn copied(&mut self, k: &Kernel, roles: &Roles, dst: Value, src: Value) -> bool {
         let Some(from) = self.facts[src].clone() else { return false };
         let mut held = PtrFact::nowhere();
+        let mut changed = false;
+        let to = self.of(dst).bases;
+        let asked = to.iter().any(|b| matches!(b, Base::Alloca(a) if self.asked.contains(a)));
         for base in &from.bases {
             match *base {
                 Base::Alloca(a) => {
+                    changed |= asked && self.asked.insert(a);
                     if let Some(h) = self.pointees.get(&a) {
                         held.join(h);
                     }
@@ -216,7 +238,7 @@ impl Provenance {
                 _ => {}
             }
         }
-        self.hold(dst, &held)
+        changed | self.hold(dst, &held)
     }
 
     fn hold(&mut self, ptr: Value, held: &PtrFact) -> bool {

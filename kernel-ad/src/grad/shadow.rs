@@ -121,6 +121,20 @@ impl Shadows {
             }
             return;
         }
+        if let Op::MemCopy { dst, src, .. } = &data.op {
+            // Pointers that are copied as bytes take their shadows along. Floats that lie between them would bring their
+            // derivatives, which is for the modes to allow or to refuse.
+            if let (true, Some(sd), Some(ss)) =
+                (facts.holds_shadowed_pointers(*dst), self.of(*dst), self.of(*src))
+            {
+                let mut op = data.op.clone();
+                if let Op::MemCopy { dst, src, .. } = &mut op {
+                    (*dst, *src) = (sd, ss);
+                }
+                b.insert(op, Type::Void);
+            }
+            return;
+        }
         let Some(r) = data.result else { return };
         if !b.k.ty(r).is_ptr() || facts.kind(r) != PtrKind::Shadowed {
             return;

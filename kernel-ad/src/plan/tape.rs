@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::canon::Regions;
 use crate::cfg::LoopId;
-use crate::facts::trip::{trip, DefBlocks, Test};
+use crate::facts::trip::{affine, trip, DefBlocks, Test};
 use crate::kernel::*;
 use shadow_mem::Expr;
 
@@ -61,8 +61,9 @@ pub fn tape_need(k: &Kernel, regions: &Regions, blocks: &DefBlocks, plan: &Plan)
 
 /// Upper bound for how often the header is entered: one more than the last count.
 fn iterations(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> Option<Expr> {
+    let known = Known { k, regions, blocks };
     let t = trip(k, regions, blocks, l)?;
-    let (init, bound) = (bounds(k, t.init, 0)?, bounds(k, t.bound, 0)?);
+    let (init, bound) = (known.bounds(t.init, 0)?, known.bounds(t.bound, 0)?);
     let start = |e: Expr| fold(Expr::Add(vec![e, Expr::Const(t.offset)]));
     // Distances are taken between plain integers: unsigned bounds that were negative would count wrongly.
     let (distance, inclusive) = match t.test {
@@ -72,6 +73,10 @@ fn iterations(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> O
         Test::Down { signed: true, inclusive } => (minus(start(init.1), bound.0), inclusive),
         Test::Up { .. } | Test::Down { .. } => return None,
     };
+    // A constant distance that is negative would mean a loop that goes all the way around.
+    if matches!((&t.test, fold(distance.clone())), (Test::Equal, Expr::Const(d)) if d < 0) {
+        return None;
+    }
     let step = i64::try_from(t.step.unsigned_abs()).ok()?;
     let count =
         if step == 1 { distance } else { Expr::CeilDiv(Box::new(distance), Box::new(Expr::Const(step))) };
@@ -83,65 +88,99 @@ fn minus(a: Expr, b: Expr) -> Expr {
     fold(Expr::Add(vec![a, Expr::Mul(vec![Expr::Const(-1), b])]))
 }
 
-/// Lower and upper bound of an integer, read as signed.
-fn bounds(k: &Kernel, v: Value, depth: u32) -> Option<(Expr, Expr)> {
-    if depth > 12 {
-        return None;
+/// What bounds are derived from.
+struct Known<'a> {
+    k: &'a Kernel,
+    regions: &'a Regions,
+    blocks: &'a DefBlocks,
+}
+
+impl Known<'_> {
+    /// A variable that steps by a constant through a counted loop lies between its start and its last value.
+    fn stepped(&self, v: Value, depth: u32) -> Option<(Expr, Expr)> {
+        let a = affine(self.k, self.regions, self.blocks, v)?;
+        let mut step = 0i64;
+        for (s, minus) in &a.steps {
+            let s = self.k.as_int(*s)?;
+            step = step.checked_add(if *minus { s.checked_neg()? } else { s })?;
+        }
+        let (low, high) = self.bounds(a.init, depth + 1)?;
+        // One step less than the number of times that the header is entered.
+        let runs =
+            fold(Expr::Add(vec![iterations(self.k, self.regions, self.blocks, a.l)?, Expr::Const(-1)]));
+        let way = fold(Expr::Mul(vec![Expr::Const(step), runs]));
+        Some(if step >= 0 {
+            (low, fold(Expr::Add(vec![high, way])))
+        } else {
+            (fold(Expr::Add(vec![low, way])), high)
+        })
     }
-    let both = |e: Expr| Some((e.clone(), e));
-    if let Some(c) = k.as_int(v) {
-        return both(Expr::Const(c));
-    }
-    if let ValueDef::Param(i) = k.values[v].def {
-        return if matches!(k.ty(v), Type::Int(8 | 16 | 32 | 64)) { both(Expr::Param(i)) } else { None };
-    }
-    let zero_to = |e: Expr| Some((Expr::Const(0), fold(Expr::Add(vec![e, Expr::Const(-1)]))));
-    match k.def_op(v)? {
-        Op::Special(Special::BlockDim(a)) => both(Expr::BlockDim(*a)),
-        Op::Special(Special::GridDim(a)) => both(Expr::GridDim(*a)),
-        Op::Special(Special::ThreadId(a)) => zero_to(Expr::BlockDim(*a)),
-        Op::Special(Special::BlockId(a)) => zero_to(Expr::GridDim(*a)),
-        Op::Cast { op: CastOp::SExt, a, .. } => bounds(k, *a, depth + 1),
-        // Zero extension of a possibly negative number is refused, unless it is marked or plainly not negative.
-        Op::Cast { op: CastOp::ZExt, a, flags } => {
-            let b = bounds(k, *a, depth + 1)?;
-            let not_negative = flags.contains(IntFlags::NNEG) || matches!(b.0, Expr::Const(c) if c >= 0);
-            if not_negative {
-                Some(b)
-            } else {
-                // A negative trip would have wrapped to a huge one; loops guarded by `n > 0` never see it.
-                None
+
+    /// Lower and upper bound of an integer, read as signed.
+    fn bounds(&self, v: Value, depth: u32) -> Option<(Expr, Expr)> {
+        let k = self.k;
+        if depth > 8 {
+            return None;
+        }
+        let both = |e: Expr| Some((e.clone(), e));
+        if let Some(c) = k.as_int(v) {
+            return both(Expr::Const(c));
+        }
+        if let ValueDef::Param(i) = k.values[v].def {
+            return if matches!(k.ty(v), Type::Int(8 | 16 | 32 | 64)) { both(Expr::Param(i)) } else { None };
+        }
+        let zero_to = |e: Expr| Some((Expr::Const(0), fold(Expr::Add(vec![e, Expr::Const(-1)]))));
+        match k.def_op(v)? {
+            Op::Special(Special::BlockDim(a)) => both(Expr::BlockDim(*a)),
+            Op::Special(Special::GridDim(a)) => both(Expr::GridDim(*a)),
+            Op::Special(Special::ThreadId(a)) => zero_to(Expr::BlockDim(*a)),
+            Op::Special(Special::BlockId(a)) => zero_to(Expr::GridDim(*a)),
+            Op::Cast { op: CastOp::SExt, a, .. } => self.bounds(*a, depth + 1),
+            // Zero extension of a possibly negative number is refused, unless it is marked or plainly not negative.
+            Op::Cast { op: CastOp::ZExt, a, flags } => {
+                let b = self.bounds(*a, depth + 1)?;
+                let not_negative = flags.contains(IntFlags::NNEG) || matches!(b.0, Expr::Const(c) if c >= 0);
+                if not_negative {
+                    Some(b)
+                } else {
+                    // A negative trip would have wrapped to a huge one; loops guarded by `n > 0` never see it.
+                    None
+                }
             }
+            Op::Freeze { a } => self.bounds(*a, depth + 1),
+            Op::Binary { op: BinOp::Add, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
+                let (x, y) = (self.bounds(*a, depth + 1)?, self.bounds(*b, depth + 1)?);
+                Some((fold(Expr::Add(vec![x.0, y.0])), fold(Expr::Add(vec![x.1, y.1]))))
+            }
+            Op::Binary { op: BinOp::Sub, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
+                let (x, y) = (self.bounds(*a, depth + 1)?, self.bounds(*b, depth + 1)?);
+                Some((minus(x.0, y.1), minus(x.1, y.0)))
+            }
+            Op::Binary { op: BinOp::Mul, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
+                let c = k.as_int(*b).filter(|c| *c >= 0)?;
+                let x = self.bounds(*a, depth + 1)?;
+                let times = |e: Expr| fold(Expr::Mul(vec![Expr::Const(c), e]));
+                Some((times(x.0), times(x.1)))
+            }
+            Op::IntMath { func: IntFn::Smax, args } => {
+                let (x, y) = (self.bounds(args[0], depth + 1)?, self.bounds(args[1], depth + 1)?);
+                Some((fold(Expr::Max(vec![x.0, y.0])), fold(Expr::Max(vec![x.1, y.1]))))
+            }
+            Op::IntMath { func: IntFn::Smin, args } => {
+                let (x, y) = (self.bounds(args[0], depth + 1)?, self.bounds(args[1], depth + 1)?);
+                Some((fold(Expr::Min(vec![x.0, y.0])), fold(Expr::Min(vec![x.1, y.1]))))
+            }
+            Op::Select { a, b, .. } => {
+                let (x, y) = (self.bounds(*a, depth + 1)?, self.bounds(*b, depth + 1)?);
+                Some((fold(Expr::Min(vec![x.0, y.0])), fold(Expr::Max(vec![x.1, y.1]))))
+            }
+            Op::Phi { incoming } => match incoming[..] {
+                // Behind its loop.
+                [(_, inner)] => self.bounds(inner, depth + 1),
+                _ => self.stepped(v, depth),
+            },
+            _ => None,
         }
-        Op::Freeze { a } => bounds(k, *a, depth + 1),
-        Op::Binary { op: BinOp::Add, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
-            let (x, y) = (bounds(k, *a, depth + 1)?, bounds(k, *b, depth + 1)?);
-            Some((fold(Expr::Add(vec![x.0, y.0])), fold(Expr::Add(vec![x.1, y.1]))))
-        }
-        Op::Binary { op: BinOp::Sub, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
-            let (x, y) = (bounds(k, *a, depth + 1)?, bounds(k, *b, depth + 1)?);
-            Some((minus(x.0, y.1), minus(x.1, y.0)))
-        }
-        Op::Binary { op: BinOp::Mul, a, b, flags, .. } if flags.contains(IntFlags::NSW) => {
-            let c = k.as_int(*b).filter(|c| *c >= 0)?;
-            let x = bounds(k, *a, depth + 1)?;
-            let times = |e: Expr| fold(Expr::Mul(vec![Expr::Const(c), e]));
-            Some((times(x.0), times(x.1)))
-        }
-        Op::IntMath { func: IntFn::Smax, args } => {
-            let (x, y) = (bounds(k, args[0], depth + 1)?, bounds(k, args[1], depth + 1)?);
-            Some((fold(Expr::Max(vec![x.0, y.0])), fold(Expr::Max(vec![x.1, y.1]))))
-        }
-        Op::IntMath { func: IntFn::Smin, args } => {
-            let (x, y) = (bounds(k, args[0], depth + 1)?, bounds(k, args[1], depth + 1)?);
-            Some((fold(Expr::Min(vec![x.0, y.0])), fold(Expr::Min(vec![x.1, y.1]))))
-        }
-        Op::Select { a, b, .. } => {
-            let (x, y) = (bounds(k, *a, depth + 1)?, bounds(k, *b, depth + 1)?);
-            Some((fold(Expr::Min(vec![x.0, y.0])), fold(Expr::Max(vec![x.1, y.1]))))
-        }
-        // After its loop a variable lies between what it was in the first and in the last iteration; not followed.
-        _ => None,
     }
 }
 

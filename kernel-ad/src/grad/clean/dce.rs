@@ -13,7 +13,9 @@ pub fn remove_dead_code(k: &mut Kernel) {
         let op = &k.insts[i].op;
         let into_unread = match op {
             Op::Store { ptr, mem, .. } => !mem.volatile && unread.contains(ptr),
-            Op::MemSet { dst, volatile, .. } => !volatile && unread.contains(dst),
+            Op::MemSet { dst, volatile, .. } | Op::MemCopy { dst, volatile, .. } => {
+                !volatile && unread.contains(dst)
+            }
             _ => false,
         };
         if op.has_side_effects() && !into_unread {
@@ -61,7 +63,7 @@ fn unread_arrays(k: &Kernel) -> HashSet<Value> {
         let op = &k.insts[i].op;
         let written_only = match op {
             Op::Store { ptr, .. } => Some(*ptr),
-            Op::MemSet { dst, .. } => Some(*dst),
+            Op::MemSet { dst, .. } | Op::MemCopy { dst, .. } => Some(*dst),
             Op::PtrAdd { ptr, .. } => Some(*ptr),
             Op::Cast { op: CastOp::AddrSpaceCast, a, .. } => Some(*a),
             _ => None,

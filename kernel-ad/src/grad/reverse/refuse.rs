@@ -6,7 +6,7 @@ use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
 use crate::facts::{Base, PtrKind};
 use crate::kernel::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Checks every instruction of the reachable code.
 ///
@@ -24,6 +24,7 @@ pub fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
             }
         }
     }
+    errors.extend(mixed_formats(k, input).into_iter().take(4));
     if errors.is_empty() {
         Ok(())
     } else {
@@ -92,7 +93,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             if !carries(r) {
                 return None;
             }
-            if let Some(d) = place(k, input, *ptr) {
+            if let Some(d) = place(k, input, *ptr).or_else(|| through_const(k, input, *ptr)) {
                 return Some(because(d, r));
             }
             if !active(r) {
@@ -212,6 +213,60 @@ fn objects(k: &Kernel, input: &Input<'_>, ptr: Value) -> String {
     format!("it works on {}", names.join(", "))
 }
 
+/// Active data that was stored into memory without a derivative comes back.
+fn through_const(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
+    (input.prov.kind(ptr) == PtrKind::Plain).then(|| {
+        Diagnostic::new(
+            Code::UnsupportedMemory,
+            "active data is stored into memory whose role is const, and loaded again",
+        )
+        .because(objects(k, input, ptr))
+        .help("give that buffer the role dup, with a shadow of zeros")
+    })
+}
+
+/// Objects whose active data is accessed in more than one floating-point format: bytes of one number would be taken for
+/// those of another.
+fn mixed_formats(k: &Kernel, input: &Input<'_>) -> Vec<Diagnostic> {
+    let mut formats: HashMap<Base, (FloatTy, Inst)> = HashMap::new();
+    let mut out = Vec::new();
+    for &b in input.cfg.rpo() {
+        for &i in &k.blocks[b].insts {
+            let (ptr, v) = match &k.insts[i].op {
+                Op::Load { ptr, .. } => (*ptr, k.insts[i].result),
+                Op::Store { ptr, val, .. } | Op::AtomicRmw { ptr, val, .. } => (*ptr, Some(*val)),
+                _ => continue,
+            };
+            let Some(v) = v.filter(|&v| input.active(k, v)) else { continue };
+            let Some(format) = k.ty(v).float() else { continue };
+            let Some(base) = input.prov.of(ptr).single() else { continue };
+            let one_kind = match base {
+                Base::Param(p) => k.params[p as usize].by_value.is_none(),
+                Base::Alloca(_) | Base::Global(_) => true,
+                Base::Field { .. } | Base::Unknown => false,
+            };
+            let (first, at) = *formats.entry(base).or_insert((format, i));
+            if one_kind && first != format {
+                out.push(
+                    Diagnostic::new(
+                        Code::UnknownMemoryType,
+                        format!(
+                            "{} is accessed as {} and as {}",
+                            base_name(k, base),
+                            first.name(),
+                            format.name()
+                        ),
+                    )
+                    .at(k, k.insts[i].loc)
+                    .because(format!("the first access is {}", print_inst(k, at)))
+                    .help("keep numbers of different formats in different buffers"),
+                );
+            }
+        }
+    }
+    out
+}
+
 /// Why active data cannot lie behind a pointer.
 fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
     let fact = input.prov.of(ptr);
@@ -234,7 +289,6 @@ fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
                     )
                     .help("give the variable the role dup"),
                 ),
-                // The caller said const: no derivative is wanted.
                 _ => None,
             }
         }

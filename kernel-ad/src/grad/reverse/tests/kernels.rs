@@ -135,7 +135,7 @@ fn break_continue_and_return() {
 /// Catches records of outer iterations that are mixed with those of inner ones, and inner trip counts that are lost.
 #[test]
 fn nested_loops() {
-    check(
+    let g = check(
         &format!(
             "kernel @k(ptr %x, ptr %y, i32 %n) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 br outer
              outer: %i = phi i32 [0, entry], [%i2, latch] %v = phi f64 [%x0, entry], [%v3, latch] %go = icmp slt i32 %i, %n br i1 %go, pre, end
@@ -148,6 +148,7 @@ fn nested_loops() {
         2,
         &[buf(2, 5), out(2), Arg::Int(4)],
     );
+    assert!(g.counter.is_none(), "a triangle of iterations fits its square");
 }
 
 /// Catches a break out of two loops at once.
@@ -323,4 +324,20 @@ fn branches_on_integers_are_recomputed_in_loops() {
     assert!(integers.tape.is_none() && integers.stats.saved == 0);
     let sums = check(&text("%c = fcmp olt f64 %d, 0.1"), 4, &args);
     assert_eq!(sums.stats.saved, 1, "a sum that the compiler may fuse must not decide twice");
+}
+
+/// Catches pointers that are copied with a struct while their shadows are left behind.
+#[test]
+fn pointers_copied_as_bytes() {
+    let k = crate::kernel::parse(&format!(
+        "kernel @k(ptr.param byval(16, 8, {{ptr, ptr}}) %s, i32 %sel) nvptx {{ entry: %loc = alloca ptr bytes 16, align 8 {HEAD}
+         memcpy ptr %loc, ptr.param %s, i64 16, align 8, align 8 %c = zext i32 %sel to i64 %co = shl i64 %c, 3 %pp = ptradd ptr %loc, i64 %co
+         %p = load ptr, ptr %pp, align 8 %px = ptradd ptr %p, i64 %o %v = load f64, ptr %px, align 8 %q = fmul f64 %v, %v
+         %p1 = ptradd ptr %loc, i64 8 %y = load ptr, ptr %p1, align 8 store f64 %q, ptr %y, align 8 ret }}"
+    ))
+    .unwrap_or_else(|e| panic!("{e}"));
+    let g = super::reverse(&k, &crate::grad::Roles::of(&[Dup, shadow_mem::Role::Const]), &Default::default())
+        .unwrap_or_else(|e| panic!("{e}"));
+    let text = crate::kernel::print(&g.kernel);
+    assert!(text.contains("%s.shadow, i64 16"), "the shadow struct is copied beside the struct\n{text}");
 }

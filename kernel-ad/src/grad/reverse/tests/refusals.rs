@@ -30,6 +30,8 @@ fn each_has_its_code() {
         (Code::UnknownMemoryType, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load i32, ptr %x, align 4 store i32 %v, ptr %y, align 4 ret }", &[d, d]),
         (Code::UnknownProvenance, "kernel @k(ptr %x, ptr %y, i1 %c) nvptx { e: %p = select i1 %c, ptr %x, %y %v = load f32, ptr %p, align 4 store f32 %v, ptr %x, align 4 ret }", &[d, c, c]),
         (Code::UnknownProvenance, "kernel @k(ptr %x, i64 %n) nvptx { e: %p = inttoptr i64 %n to ptr %v = load f32, ptr %x, align 4 store f32 %v, ptr %p, align 4 ret }", &[d, c]),
+        (Code::UnsupportedMemory, "kernel @k(ptr %x, ptr %w) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr %w, align 4 %u = load f32, ptr %w, align 4 store f32 %u, ptr %x, align 4 ret }", &[d, c]),
+        (Code::UnknownMemoryType, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr %y, align 4 %u = load f64, ptr %x, align 8 %p = ptradd ptr %y, i64 8 store f64 %u, ptr %p, align 8 ret }", &[d, d]),
         (Code::IrreducibleFlow, "kernel @k(ptr %x, i1 %c) nvptx { e: br i1 %c, a, b a: br i1 %c, b, z b: br a z: ret }", &[d, c]),
         (Code::BadRoles, "kernel @k(ptr %x) nvptx { e: ret }", &[Role::Active]),
         (Code::BadRoles, "kernel @k(ptr %x) nvptx { e: ret }", &[d, d]),
