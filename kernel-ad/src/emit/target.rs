@@ -132,7 +132,7 @@ fn unknown(vendor: &str, cpu: &str, names: &str) -> Diagnostic {
         "" => format!("the target names no {vendor} processor"),
         _ => format!("unknown {vendor} processor `{cpu}`"),
     };
-    Diagnostic::new(Code::BadTarget, what).help(format!("known are {names}"))
+    Diagnostic::new(Code::BadTarget, what).because(format!("known are {names}"))
 }
 
 impl fmt::Display for Target {

@@ -112,7 +112,8 @@ impl<'c> Unit<'c> {
         self.module.verify().map_err(|e| e.to_string_lossy().into_owned())
     }
 
-    /// Links a library, text or bitcode, into this module. Its triple and layout are taken to be those of this module.
+    /// Links a library, text or bitcode, into this module. Its triple and layout are taken to be those of this module. Intrinsics
+    /// that this LLVM does not know (`llvm.x`) become functions `kad.x`.
     pub fn link(&mut self, library: &[u8]) -> Result<(), String> {
         let buffer = MemoryBuffer::create_from_memory_range_copy(library, "library");
         let other = self.ctx.create_module_from_ir(buffer).map_err(|e| e.to_string_lossy().into_owned())?;
@@ -122,6 +123,12 @@ impl<'c> Unit<'c> {
         for f in other.get_functions() {
             for name in ["target-cpu", "target-features"] {
                 f.remove_string_attribute(AttributeLoc::Function, name);
+            }
+        }
+        // Intrinsics of a later LLVM: plain functions to this one, which may not be defined under their own names.
+        for f in other.get_functions().filter(|f| f.count_basic_blocks() == 0 && f.get_intrinsic_id() == 0) {
+            if let Some(rest) = f.get_name().to_string_lossy().strip_prefix("llvm.") {
+                f.as_global_value().set_name(&format!("kad.{rest}"));
             }
         }
         let result = self.module.link_in_module(other);
@@ -139,13 +146,12 @@ impl<'c> Unit<'c> {
         }
     }
 
-    /// Names of functions that are declared, used or not, and no intrinsics.
+    /// Names of functions that are declared and no intrinsics; a name that LLVM only looks like having (`llvm.x`) is one of them.
     pub fn undefined(&self) -> Vec<String> {
         self.module
             .get_functions()
-            .filter(|f| f.count_basic_blocks() == 0)
+            .filter(|f| f.count_basic_blocks() == 0 && f.get_intrinsic_id() == 0)
             .map(|f| f.get_name().to_string_lossy().into_owned())
-            .filter(|n| !n.starts_with("llvm."))
             .collect()
     }
 

@@ -237,12 +237,13 @@ impl Ops for Amdgpu<'_> {
     }
 
     fn atomic_rmw(&mut self, cx: &mut Lower<'_>, a: &Atomic<'_>) -> Result<Operand> {
-        super::nvptx::width(cx, a.ty, 8)?;
+        // LLVM 19 aborts over atomics of a single byte.
+        super::nvptx::width(cx, a.ty, 2)?;
         lower::memory_rmw(cx, self, a)
     }
 
     fn cmpxchg(&mut self, cx: &mut Lower<'_>, x: &Exchange<'_>) -> Result<Operand> {
-        super::nvptx::width(cx, x.ty, 8)?;
+        super::nvptx::width(cx, x.ty, 2)?;
         lower::memory_cmpxchg(cx, self, x)
     }
 

@@ -68,11 +68,11 @@ impl<'a> Device<'a> {
 
     /// Lowers a function of scalars; `result` is the LLVM type of its result.
     pub(super) fn lower(&mut self, cx: &mut Lower<'_>, call: &MathCall, result: &str) -> Result<Operand> {
-        if let Some(v) = self.plain(cx, call, result)? {
-            return Ok(v);
-        }
         if self.computes_in_f32(call) {
             return self.in_f32(cx, call, result);
+        }
+        if let Some(v) = self.plain(cx, call, result)? {
+            return Ok(v);
         }
         if let Some(v) = self.fast(cx, call) {
             return Ok(v);
@@ -104,13 +104,18 @@ impl<'a> Device<'a> {
         cx.error(Code::NotOnTarget, message).into()
     }
 
-    /// Half formats have few functions of their own; all others are computed in f32 and rounded.
+    /// Half formats have few functions of their own; all others are computed in f32 and rounded. For sums, products, quotients and
+    /// square roots that gives the correctly rounded result: f32 has more than twice the digits.
     fn computes_in_f32(&self, call: &MathCall) -> bool {
+        use MathFn::*;
+        let own = matches!(call.func, IsNan | SignBit | FromInt | FromUint | Convert);
         match (self.arch, call.float) {
             (_, FloatTy::F32 | FloatTy::F64) => false,
-            (Arch::Nvptx, FloatTy::F16) => call.func != MathFn::Fma,
+            _ if own => false,
+            (Arch::Nvptx, FloatTy::F16) => call.func != Fma,
             (Arch::Amdgpu, FloatTy::F16) => {
-                callee_for(self.arch, call.func, call.flavor, FloatTy::F16).is_none()
+                let there = callee_for(self.arch, call.func, call.flavor, FloatTy::F16);
+                !there.is_some_and(|c| c.name.starts_with("llvm."))
             }
             (_, FloatTy::Bf16) => true,
         }

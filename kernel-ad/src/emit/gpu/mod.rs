@@ -7,6 +7,8 @@ mod libraries;
 mod math;
 mod nvptx;
 mod nvptx_warp;
+#[cfg(test)]
+mod tests;
 
 pub use libraries::Libraries;
 
@@ -26,6 +28,14 @@ pub struct GpuModule<'a> {
     pub recipe: Recipe<'a>,
 }
 
+/// Intrinsics that libdevice of CUDA 12.9 uses and LLVM 19 does not have; [`crate::llvm::Unit::link`] renames them.
+const NEWER_INTRINSICS: &str = r#"
+define linkonce_odr hidden float @kad.nvvm.tanh.approx.f32(float %x) alwaysinline {
+  %r = call float asm "tanh.approx.f32 $0, $1;", "=f,f"(float %x)
+  ret float %r
+}
+"#;
+
 /// Kernels as one NVPTX module.
 pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) -> Result<GpuModule<'a>> {
     let machine = cpu.machine();
@@ -38,7 +48,8 @@ pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) 
         needs_library |= t.needs_library();
     }
     let library = libraries.libdevice().filter(|_| needs_library);
-    let libraries = library.map(|l| ("libdevice".to_string(), l)).into_iter().collect();
+    let newer = ("newer intrinsics".to_string(), NEWER_INTRINSICS.as_bytes());
+    let libraries = library.map(|l| vec![("libdevice".to_string(), l), newer]).unwrap_or_default();
     let external = ["vprintf", "__assertfail", "malloc", "free"].map(String::from).to_vec();
     let recipe = Recipe {
         machine,
@@ -121,8 +132,15 @@ fn kernel(m: &mut ModuleText, t: &mut dyn Ops, k: &Kernel, head: Header) -> Resu
     for (i, p) in k.params.iter().enumerate() {
         let ty = cx.ty(&*t, p.ty);
         let name = format!("%p{i}");
-        params.push(format!("{ty} {}{name}", param_attributes(p, head.by_value)));
-        cx.bind(k.param_value(i as u32), Operand::new(ty, name));
+        // A struct by value is a generic pointer to LLVM's NVPTX, whatever space Kernel IR says that it is in.
+        let generic = p.by_value.is_some() && k.source.arch == Arch::Nvptx && ty != "ptr";
+        let given = if generic { "ptr".to_string() } else { ty.clone() };
+        params.push(format!("{given} {}{name}", param_attributes(p, head.by_value)));
+        let operand = match generic {
+            true => cx.f.in_prologue(|f| f.value(&ty, format_args!("addrspacecast ptr {name} to {ty}"))),
+            false => Operand::new(ty, name),
+        };
+        cx.bind(k.param_value(i as u32), operand);
     }
     let cfg = Cfg::new(k);
     cx.blocks(t, cfg.rpo())?;

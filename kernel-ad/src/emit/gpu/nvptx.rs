@@ -179,12 +179,12 @@ impl Ops for Nvptx<'_> {
     }
 
     fn atomic_rmw(&mut self, cx: &mut Lower<'_>, a: &Atomic<'_>) -> Result<Operand> {
-        width(cx, a.ty, 8)?;
+        width(cx, a.ty, 1)?;
         lower::memory_rmw(cx, self, a)
     }
 
     fn cmpxchg(&mut self, cx: &mut Lower<'_>, x: &Exchange<'_>) -> Result<Operand> {
-        width(cx, x.ty, 8)?;
+        width(cx, x.ty, 1)?;
         lower::memory_cmpxchg(cx, self, x)
     }
 
@@ -223,12 +223,13 @@ fn register(cx: &mut Lower<'_>, name: &str) -> Operand {
     cx.f.value("i32", format_args!("call i32 asm \"mov.u32 $0, {name};\", \"=r\"()"))
 }
 
-/// Atomics wider than the hardware's would become calls of functions that no device has.
-pub(super) fn width(cx: &Lower<'_>, ty: Type, bytes: u64) -> Result<()> {
-    if cx.k.bytes(ty) <= bytes {
+/// Refuses atomics of other sizes than from `least` to 8 bytes: wider ones would become calls of functions that no device has.
+pub(super) fn width(cx: &Lower<'_>, ty: Type, least: u64) -> Result<()> {
+    let bytes = cx.k.bytes(ty);
+    if (least..=8).contains(&bytes) {
         return Ok(());
     }
-    let message = format!("an atomic of {} bytes, the device's largest has {bytes}", cx.k.bytes(ty));
+    let message = format!("an atomic access of {bytes} bytes, the target has them from {least} to 8 bytes");
     Err(cx.error(Code::NotOnTarget, message).into())
 }
 

@@ -89,6 +89,11 @@ pub(super) fn warp(
         WarpOp::ShflBfly | WarpOp::ShflBflyP => Some("bfly"),
         _ => None,
     };
+    if op != WarpOp::ActiveMask && args.first().is_some_and(|mask| mask.ty != "i32") {
+        return Err(cx
+            .error(Code::NotOnTarget, "a mask of lanes that is not i32, for warps of 32 threads")
+            .into());
+    }
     if let Some(kind) = shuffle {
         let with_predicate =
             matches!(op, WarpOp::ShflIdxP | WarpOp::ShflUpP | WarpOp::ShflDownP | WarpOp::ShflBflyP);

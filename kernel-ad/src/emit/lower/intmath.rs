@@ -1,7 +1,7 @@
 //! Integer functions by LLVM intrinsics and plain instructions, the same on every target.
 
 use super::{Lower, Ops};
-use crate::diag::Result;
+use crate::diag::{Code, Result};
 use crate::emit::text::Operand;
 use crate::kernel::*;
 
@@ -37,6 +37,9 @@ pub(super) fn lower<T: Ops + ?Sized>(
         IntFn::Cttz => {
             let n = intrinsic(cx, "cttz", &[a.clone(), no], &ty);
             fit(cx, n, &result_ty)
+        }
+        IntFn::Bswap if bits % 16 != 0 => {
+            return Err(cx.error(Code::NotOnTarget, format!("the bytes of {ty} cannot be swapped")).into())
         }
         IntFn::Bswap => intrinsic(cx, "bswap", &args[..1], &ty),
         IntFn::Bitreverse => intrinsic(cx, "bitreverse", &args[..1], &ty),
@@ -80,6 +83,11 @@ pub(super) fn lower<T: Ops + ?Sized>(
             let zero = cx.f.value("i1", format_args!("icmp eq {a}, 0"));
             let n = cx.f.value(&ty, format_args!("select {zero}, {ty} 0, {n}"));
             fit(cx, n, &result_ty)
+        }
+        IntFn::BytePerm if ty != "i32" => {
+            return Err(cx
+                .error(Code::NotOnTarget, format!("a permutation of the bytes of {ty}, not of i32"))
+                .into())
         }
         IntFn::BytePerm => byte_perm(cx, args),
         IntFn::BfeS | IntFn::BfeU => bit_field(cx, func == IntFn::BfeS, args, bits),
