@@ -180,8 +180,15 @@ pub fn no_rule(k: &Kernel, inst: Inst) -> crate::diag::Diagnostics {
 
 /// A short name of an operation, for messages.
 pub fn op_name(op: &Op) -> String {
-    let debug = format!("{op:?}");
-    debug.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase()
+    match op {
+        Op::Binary { op, .. } => op.name().into(),
+        Op::Cast { op, .. } => op.name().into(),
+        Op::AtomicRmw { op, .. } => format!("atomicrmw {}", op.name()),
+        op => {
+            let debug = format!("{op:?}");
+            debug.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase()
+        }
+    }
 }
 
 /// The table's rule for instructions that work lane by lane, with flags and flavor.

@@ -227,7 +227,10 @@ fn floats_moved_as_integers() {
            %odd = and %t, 1 %c = icmp ne %odd, 0 %j = select i1 %c, i64 %i, 0
            store i64 %j, %q
            %hi = and %i, -4294967296 %lo = and %i, 4294967295 %both = or %hi, %lo
-           %v = bitcast %both to f64 %v2 = fmul %v, %v store f64 %v2, %p ret }}"
+           %v = bitcast %both to f64 %v2 = fmul %v, %v
+           %h = lshr %both, 32 %h32 = trunc i64 %h to i32 %hz = zext i32 %h32 to i64 %hs = shl %hz, 32
+           %l32 = trunc i64 %both to i32 %lz = zext i32 %l32 to i64 %again = or %hs, %lz
+           %w = bitcast %again to f64 %v3 = fmul %v2, %w store f64 %v3, %p ret }}"
     );
     check(&text, &[dup(4), dup(4)], 4);
 }
