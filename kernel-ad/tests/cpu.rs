@@ -8,11 +8,14 @@ use shadow_mem::{Arg, DeviceBlock, DeviceMemory, Launch};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-fn source() -> &'static ModuleSource {
-    static SOURCE: OnceLock<ModuleSource> = OnceLock::new();
-    SOURCE.get_or_init(|| {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/cpu.cu");
-        load(&file, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+/// The two corpora: of CUDA, and of HIP.
+fn sources() -> &'static [ModuleSource; 2] {
+    static SOURCES: OnceLock<[ModuleSource; 2]> = OnceLock::new();
+    SOURCES.get_or_init(|| {
+        ["cpu.cu", "cpu.hip"].map(|name| {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name);
+            load(&file, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+        })
     })
 }
 
@@ -30,7 +33,8 @@ impl Rig {
     }
 
     fn with_workers(kernel: &str, workers: usize) -> Rig {
-        let k = source().kernel(kernel).unwrap_or_else(|e| panic!("{e}"));
+        let source = sources().iter().find(|s| s.kernels().iter().any(|k| k.name == kernel)).unwrap();
+        let k = source.kernel(kernel).unwrap_or_else(|e| panic!("{e}"));
         let a = emit(&k, &Target::Host, Format::Obj).unwrap_or_else(|e| panic!("{kernel}: {e}"));
         let output = Arc::new(Mutex::new(Vec::new()));
         let options = CpuOptions { workers, output: Output::Buffer(output.clone()), ..CpuOptions::default() };
@@ -347,6 +351,67 @@ fn numbered_barriers() {
     let out = r.buffer(&[0i32; 64]);
     r.launch(Launch::new(1, 128), &[ptr(&out)]).unwrap();
     assert_eq!(read::<i32>(&out), (64..128).map(|t| t * 3 + 1).collect::<Vec<i32>>());
+}
+
+// Catches: warps of 32 threads where there are 64, shared memory whose pointers have 4 bytes.
+#[test]
+fn wide_warps() {
+    let r = Rig::new("wave_sum");
+    let x: Vec<f32> = (0..256).map(|i| (i % 11) as f32).collect();
+    let (bx, out) = (r.buffer(&x), r.buffer(&[0.0f32; 4]));
+    r.launch(Launch::new(2, 128), &[ptr(&bx), ptr(&out), Arg::scalar(200i32)]).unwrap();
+    let want: Vec<f32> = (0..4).map(|w| x[..200].iter().skip(w * 64).take(64).sum()).collect();
+    assert_eq!(read::<f32>(&out), want);
+
+    let r = Rig::new("block_sum");
+    let x: Vec<f64> = (0..512).map(|i| f64::from(i % 9)).collect();
+    let (bx, out) = (r.buffer(&x), r.buffer(&[0.0f64; 2]));
+    r.launch(Launch::new(2, 256), &[ptr(&bx), ptr(&out)]).unwrap();
+    assert_eq!(read::<f64>(&out), [x[..256].iter().sum::<f64>(), x[256..].iter().sum()]);
+
+    let r = Rig::new("in_branch");
+    let out = r.buffer(&[0i32; 64]);
+    r.launch(Launch::new(1, 64), &[ptr(&out)]).unwrap();
+    assert_eq!(read::<i32>(&out), (0..64).map(|t| if t & 1 == 1 { t ^ 2 } else { -1 }).collect::<Vec<i32>>());
+
+    let r = Rig::new("ballots");
+    let out = r.buffer(&[0u64; 64]);
+    r.launch(Launch::new(1, 64), &[ptr(&out)]).unwrap();
+    let fives = (0..64).filter(|t| t % 5 == 0).fold(0u64, |m, t| m | 1 << t);
+    assert_eq!(read::<u64>(&out), [fives | 1 << 63; 64]);
+}
+
+// Catches: AMD's atomics with scopes, whose words x86 does not know.
+#[test]
+fn atomics_of_amd() {
+    let r = Rig::new("atomic_sums");
+    let (f, d, i) = (r.buffer(&[0.0f32]), r.buffer(&[0.0f64]), r.buffer(&[0i32]));
+    r.launch(Launch::new(4, 64), &[ptr(&f), ptr(&d), ptr(&i), Arg::scalar(200i32)]).unwrap();
+    assert_eq!((read::<f32>(&f)[0], read::<f64>(&d)[0], read::<i32>(&i)[0]), (100.0, 100.0, 19900));
+}
+
+// Catches: conversions that need functions nobody brings, a half computed without its own rounding.
+#[test]
+fn half_formats() {
+    use half::{bf16, f16};
+    let r = Rig::new("halves");
+    let x: Vec<f16> = (0..64).map(|i| f16::from_f32(i as f32 * 0.37 - 9.0)).collect();
+    let a: Vec<bf16> = x.iter().map(|v| bf16::from_f32(v.to_f32() * 1.1)).collect();
+    // Halfway between two halves, and a little above, which rounding through f32 does not see.
+    let d: Vec<f64> = (0..64).map(|i| 1.0 + 0.5 / 1024.0 + f64::from(i) * 1e-12).collect();
+    let zeros = [0u16; 64];
+    let (bx, by, ba, bb) = (r.buffer(&x), r.buffer(&zeros), r.buffer(&a), r.buffer(&zeros));
+    let (bd, be) = (r.buffer(&d), r.buffer(&zeros));
+    r.launch(Launch::new(1, 64), &[ptr(&bx), ptr(&by), ptr(&ba), ptr(&bb), ptr(&bd), ptr(&be)]).unwrap();
+    let (y, b, e) = (read::<f16>(&by), read::<bf16>(&bb), read::<f16>(&be));
+    for i in 0..64 {
+        let v = f64::from(x[i]);
+        // Contracted or not, the result is one of two neighbours.
+        let (fused, twice) = (f16::from_f64(v * v + 0.5), f16::from_f64(v * v).to_f64() + 0.5);
+        assert!(y[i] == fused || y[i] == f16::from_f64(twice), "{v}: {}", y[i]);
+        assert_eq!(b[i], bf16::from_f32(a[i].to_f32() * 1.5));
+        assert_eq!(e[i].to_f64(), if i == 0 { 1.0 } else { 1.0 + 1.0 / 1024.0 }, "{}", d[i]);
+    }
 }
 
 // Catches: launches that the checks should refuse.

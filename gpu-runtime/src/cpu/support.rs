@@ -12,6 +12,11 @@ pub(super) fn import(name: &str) -> Option<*const c_void> {
         "kad_trap" => return Some(trap as *const c_void),
         "kad_assertfail" => return Some(assertfail as *const c_void),
         "kad_vprintf" => return Some(vprintf as *const c_void),
+        "kad__truncdfhf2" => return Some(double_to_half as *const c_void),
+        "kad__truncsfhf2" => return Some(float_to_half as *const c_void),
+        "kad__truncdfbf2" => return Some(double_to_bf16 as *const c_void),
+        "kad__truncsfbf2" => return Some(float_to_bf16 as *const c_void),
+        "kad__extendhfsf2" => return Some(half_to_float as *const c_void),
         _ => {}
     }
     MATH.iter().find(|(n, _)| *n == name).map(|(_, f)| f.0).or_else(|| rounding::import(name))
@@ -170,6 +175,41 @@ fn length(xs: &[f64]) -> f64 {
     xs.iter().fold(0.0, |sum: f64, &x| sum.hypot(x))
 }
 
+/// To f32, rounded to odd: rounding that once more to a half format is the same as rounding once.
+fn to_odd(x: f64) -> f32 {
+    let y = x as f32;
+    let back = f64::from(y);
+    if back == x || !x.is_finite() || y.to_bits() & 1 == 1 {
+        return y;
+    }
+    // An f32 is even or odd in its last bit; the neighbour on the side of `x` is odd.
+    if (back < x) == (y > 0.0 || y == 0.0 && x > 0.0) {
+        f32::from_bits(y.to_bits() + 1)
+    } else {
+        f32::from_bits(y.to_bits() - 1)
+    }
+}
+
+extern "C" fn double_to_half(x: f64) -> u16 {
+    half::f16::from_f32(to_odd(x)).to_bits()
+}
+
+extern "C" fn float_to_half(x: f32) -> u16 {
+    half::f16::from_f32(x).to_bits()
+}
+
+extern "C" fn double_to_bf16(x: f64) -> u16 {
+    half::bf16::from_f32(to_odd(x)).to_bits()
+}
+
+extern "C" fn float_to_bf16(x: f32) -> u16 {
+    half::bf16::from_f32(x).to_bits()
+}
+
+extern "C" fn half_to_float(bits: u16) -> f32 {
+    half::f16::from_bits(bits).to_f32()
+}
+
 /// A thread stops with an error; only the first of a block is kept.
 extern "C" fn trap(ctx: *mut BlockContext, thread: u32, site: u32) {
     record(ctx, thread, site, "trap".into());
@@ -247,6 +287,18 @@ mod tests {
             assert!((there - x).abs() < 1e-12, "normcdfinv at {x}: {there}");
         }
         assert_eq!(call("kad_erfinv", 1e-12), 1e-12 * 0.5 * SQRT_PI);
+    }
+
+    // Catches: rounding twice on the way from f64 to a half.
+    #[test]
+    fn halves_are_rounded_once() {
+        let middle = 1.0 + 0.5 / 1024.0;
+        assert_eq!(double_to_half(middle), 0x3c00);
+        assert_eq!(double_to_half(middle + 1e-12), 0x3c01);
+        assert_eq!(double_to_half(middle - 1e-12), 0x3c00);
+        assert_eq!(double_to_half(-middle - 1e-12), 0xbc01);
+        assert_eq!(double_to_bf16(1.0 + 1.0 / 256.0 + 1e-12), 0x3f81);
+        assert_eq!((double_to_half(1e300), double_to_half(-0.0)), (0x7c00, 0x8000));
     }
 
     // Catches: a wrong quadrant, inexact integers, a jump where erfcx changes its method.

@@ -26,11 +26,16 @@ impl Slots {
             CutArg::None => 0,
             CutArg::Const(c) => c,
             CutArg::Slot { offset, size } => {
-                let mut bytes = [0; 8];
                 let at = self.at(offset, size, thread);
-                // SAFETY: `at` points to `size` bytes of the slot.
-                unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(at, (size as usize).min(8)) };
-                u64::from_le_bytes(bytes)
+                // SAFETY: `at` points to `size` bytes of the slot, a power of two, and is aligned to them.
+                unsafe {
+                    match size {
+                        1 => at.read().into(),
+                        2 => at.cast::<u16>().read().into(),
+                        4 => at.cast::<u32>().read().into(),
+                        _ => at.cast::<u64>().read(),
+                    }
+                }
             }
         }
     }
@@ -127,14 +132,18 @@ pub(super) fn apart(b: &mut BlockRun) -> bool {
 
 fn one_warp(b: &mut BlockRun, base: usize, count: usize) -> bool {
     let live = (0..count).fold(0, |m, l| m | Lanes::from(b.w.next[base + l] != EXITED) << l);
-    let mut cuts: Vec<usize> = (0..count)
-        .filter_map(|l| b.cut_of(base + l))
-        .filter(|&c| matches!(b.k.cuts[c].kind, CutKind::Warp(_)))
-        .collect();
-    // The earliest place first: lanes inside a branch before those that wait behind it.
-    cuts.sort_by_key(|&c| (b.k.cuts[c].order, c));
-    cuts.dedup();
-    for c in cuts {
+    let mut tried = None;
+    loop {
+        // The earliest place first: lanes inside a branch before those that wait behind it.
+        let next = (0..count)
+            .filter_map(|l| b.cut_of(base + l))
+            .filter(|&c| matches!(b.k.cuts[c].kind, CutKind::Warp(_)))
+            .map(|c| (b.k.cuts[c].order, c))
+            .filter(|&place| tried.is_none_or(|t| place > t))
+            .min();
+        let Some(place) = next else { return false };
+        tried = Some(place);
+        let c = place.1;
         let cut = &b.k.cuts[c];
         let CutKind::Warp(kind) = cut.kind else { continue };
         let here = (0..count).fold(0, |m, l| m | Lanes::from(b.cut_of(base + l) == Some(c)) << l);
@@ -156,7 +165,6 @@ fn one_warp(b: &mut BlockRun, base: usize, count: usize) -> bool {
             rest &= !group;
         }
     }
-    false
 }
 
 fn lanes_below(n: usize) -> Lanes {
@@ -200,10 +208,14 @@ fn execute(s: &Slots, cut: &CutSpec, kind: WarpKind, base: usize, width: usize, 
         Ballot => put_all(votes(1)),
         ActiveMask => put_all(group),
         MatchAny => {
-            for l in each(group) {
-                let x = arg(1, l);
-                let equal = each(group).filter(|&o| arg(1, o) == x).fold(0, |m: Lanes, o| m | 1 << o);
-                s.put(r, base + l, equal);
+            let mut values = [0; 64];
+            each(group).for_each(|l| values[l] = arg(1, l));
+            let mut rest = group;
+            while rest != 0 {
+                let x = values[rest.trailing_zeros() as usize];
+                let equal = each(rest).filter(|&o| values[o] == x).fold(0, |m: Lanes, o| m | 1 << o);
+                each(equal).for_each(|l| s.put(r, base + l, equal));
+                rest &= !equal;
             }
         }
         MatchAll => {

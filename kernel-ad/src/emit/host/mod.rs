@@ -3,6 +3,7 @@
 mod base;
 mod cheap;
 mod graph;
+mod half;
 mod math;
 mod ops;
 mod region;
@@ -139,6 +140,9 @@ pub fn module(inputs: &[Input], machine: &Machine) -> Result<HostText> {
         kernels.push(kernel(&mut m, &mut collected, *input, &attributes)?);
     }
     let mut keep = vec![TABLE_SYMBOL.to_string()];
+    if inputs.iter().any(|i| half::used(i.kernel)) {
+        keep.extend(half::define(&mut m, &mut collected, &attributes));
+    }
     for k in &kernels {
         keep.extend(k.regions.iter().flat_map(|r| r.private.iter().chain([&r.symbol])).cloned());
     }

@@ -21,6 +21,16 @@ pub(super) struct Collected {
     pub globals: Vec<(String, String, u64)>,
 }
 
+impl Collected {
+    /// Place of a function in the import array.
+    pub fn import(&mut self, name: &str) -> usize {
+        self.imports.iter().position(|n| n == name).unwrap_or_else(|| {
+            self.imports.push(name.to_string());
+            self.imports.len() - 1
+        })
+    }
+}
+
 /// Where the shared variables of a kernel lie.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedLayout {
@@ -82,10 +92,7 @@ pub(super) const BODY_ARGS: &str =
 impl HostOps<'_> {
     /// Calls a function of the CPU device.
     pub fn import(&mut self, cx: &mut Lower<'_>, ret: &str, name: &str, args: &[Operand]) -> Operand {
-        let index = self.collected.imports.iter().position(|n| n == name).unwrap_or_else(|| {
-            self.collected.imports.push(name.to_string());
-            self.collected.imports.len() - 1
-        });
+        let index = self.collected.import(name);
         let imports = global_name(shadow_mem::host::IMPORTS_SYMBOL);
         let slot = format!("getelementptr inbounds (i8, ptr {imports}, i64 {})", index * 8);
         // The array is written once, before any launch.
