@@ -1,6 +1,7 @@
 //! Floating-point functions on GPUs: plain instructions, intrinsics that the back end selects, device libraries, in this order.
 
 use super::libraries::{self, Libraries};
+use super::nvptx_math;
 use crate::diag::{Code, Result};
 use crate::emit::lower::{float_constant, float_text, Lower, MathCall};
 use crate::emit::text::Operand;
@@ -74,8 +75,10 @@ impl<'a> Device<'a> {
         if let Some(v) = self.plain(cx, call, result)? {
             return Ok(v);
         }
-        if let Some(v) = self.fast(cx, call) {
-            return Ok(v);
+        if self.arch == Arch::Nvptx {
+            if let Some(v) = nvptx_math::fast(cx, call) {
+                return Ok(v);
+            }
         }
         let Some(callee) = callee_for(self.arch, call.func, call.flavor, call.float) else {
             return Err(self.refuse(cx, call));
@@ -88,6 +91,9 @@ impl<'a> Device<'a> {
             Arch::Amdgpu => ("the ROCm device library", !self.libraries.rocm().is_empty()),
         };
         if !there {
+            if let Some(v) = nvptx_math::without_library(cx, call).filter(|_| self.arch == Arch::Nvptx) {
+                return Ok(v);
+            }
             let mut d = libraries::missing(&callee.name, library);
             d.place = cx.error(Code::Bug, "").place;
             return Err(d.into());
@@ -207,55 +213,6 @@ impl<'a> Device<'a> {
             FrexpMant | FrexpExp if self.arch == Arch::Nvptx => frexp(cx, call, result),
             _ => return Ok(None),
         }))
-    }
-
-    /// The fast versions of libdevice, which are two or three instructions each, without libdevice.
-    fn fast(&self, cx: &mut Lower<'_>, call: &MathCall) -> Option<Operand> {
-        use MathFn::*;
-        if self.arch != Arch::Nvptx || call.flavor != Flavor::Fast || call.float != FloatTy::F32 {
-            return None;
-        }
-        let x = &call.args[0];
-        let approx = |cx: &mut Lower<'_>, name: &str, args: &[Operand]| {
-            cx.call("float", &format!("llvm.nvvm.{name}.approx.f"), args)
-        };
-        let scaled = |cx: &mut Lower<'_>, v: &Operand, by: f32| {
-            let c = float_constant(FloatTy::F32, u64::from(by.to_bits()));
-            cx.f.value("float", format_args!("fmul {v}, {c}"))
-        };
-        Some(match call.func {
-            Exp => {
-                let x = scaled(cx, x, std::f32::consts::LOG2_E);
-                approx(cx, "ex2", &[x])
-            }
-            Exp10 => {
-                let x = scaled(cx, x, std::f32::consts::LOG2_10);
-                approx(cx, "ex2", &[x])
-            }
-            Log2 => approx(cx, "lg2", std::slice::from_ref(x)),
-            Log => {
-                let l = approx(cx, "lg2", std::slice::from_ref(x));
-                scaled(cx, &l, std::f32::consts::LN_2)
-            }
-            Log10 => {
-                let l = approx(cx, "lg2", std::slice::from_ref(x));
-                scaled(cx, &l, std::f32::consts::LOG10_2)
-            }
-            Sin => approx(cx, "sin", std::slice::from_ref(x)),
-            Cos => approx(cx, "cos", std::slice::from_ref(x)),
-            Tan => {
-                let (s, c) =
-                    (approx(cx, "sin", std::slice::from_ref(x)), approx(cx, "cos", std::slice::from_ref(x)));
-                approx(cx, "div", &[s, c])
-            }
-            Div => approx(cx, "div", &call.args),
-            Pow => {
-                let l = approx(cx, "lg2", std::slice::from_ref(x));
-                let e = cx.f.value("float", format_args!("fmul {}, {}", call.args[1], l.name));
-                approx(cx, "ex2", &[e])
-            }
-            _ => return None,
-        })
     }
 
     fn intrinsic(
@@ -390,7 +347,7 @@ fn test(cx: &mut Lower<'_>, result: &str, text: &str) -> Operand {
 }
 
 /// An intrinsic without a flavor, on one format.
-fn llvm(cx: &mut Lower<'_>, name: &str, f: FloatTy, args: &[Operand]) -> Operand {
+pub(super) fn llvm(cx: &mut Lower<'_>, name: &str, f: FloatTy, args: &[Operand]) -> Operand {
     let ty = float_text(f);
     cx.call(ty, &format!("llvm.{name}.{}", crate::emit::lower::suffix(ty)), args)
 }
@@ -467,7 +424,7 @@ fn mode_text(mode: Rounding) -> &'static str {
     }
 }
 
-fn constant(f: FloatTy, x: f64) -> String {
+pub(super) fn constant(f: FloatTy, x: f64) -> String {
     float_constant(
         f,
         match f {

@@ -6,6 +6,7 @@ mod globals;
 mod libraries;
 mod math;
 mod nvptx;
+mod nvptx_math;
 mod nvptx_warp;
 #[cfg(test)]
 mod tests;

@@ -173,7 +173,7 @@ fn every_math_function_is_refused_or_compiles() {
 #[test]
 fn every_other_operation_is_refused_or_compiles() {
     let none = Libraries::none();
-    let mut lines: Vec<(String, Option<String>)> = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     for f in IntFn::all() {
         for (ty, x) in [("i8", "%i8"), ("i16", "%i16"), ("i32", "%n"), ("i64", "%l")] {
             let name = f.name();
@@ -184,7 +184,7 @@ fn every_other_operation_is_refused_or_compiles() {
                 format!("{x}, i32 %n, %n"),
                 format!("{x}, {x}, i32 %n, %n"),
             ] {
-                lines.push((format!("int.{name} {ty} {args}"), None));
+                lines.push(format!("int.{name} {ty} {args}"));
             }
         }
     }
@@ -201,9 +201,9 @@ fn every_other_operation_is_refused_or_compiles() {
         ] {
             for ptr in ["ptr.global %out", "ptr %in", "ptr.shared @tile"] {
                 let align = ty.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().unwrap() / 8;
-                lines.push((
-                    format!("atomicrmw {} {ptr}, {ty} {x}, align {align} monotonic scope(device)", op.name()),
-                    None,
+                lines.push(format!(
+                    "atomicrmw {} {ptr}, {ty} {x}, align {align} monotonic scope(device)",
+                    op.name()
                 ));
             }
         }
@@ -226,11 +226,11 @@ fn every_other_operation_is_refused_or_compiles() {
             "i32 -1, i8 %i8, i32 1, 31",
             "i32 %n, %n, 273, 15, 15, i1 false",
         ] {
-            lines.push((format!("warp.{} {args}", op.name()), None));
+            lines.push(format!("warp.{} {args}", op.name()));
         }
     }
     for s in Special::all() {
-        lines.push((s.name().to_string(), None));
+        lines.push(s.name().to_string());
     }
     for line in [
         "cmpxchg ptr.global %out, i32 %n, %n, align 4 acq_rel scope(block) failure acquire",
@@ -264,7 +264,7 @@ fn every_other_operation_is_refused_or_compiles() {
         "barrier.or id i32 3 count i32 64 pred i1 %c",
         "call @vprintf(ptr %in, %in) -> i32",
     ] {
-        lines.push((line.to_string(), None));
+        lines.push(line.to_string());
     }
     let void = [
         "store i32 %n, ptr.global %out, align 4 release scope(device)",
@@ -306,9 +306,11 @@ fn every_other_operation_is_refused_or_compiles() {
     ] {
         let target = target(name);
         let (mut body, mut n) = (String::new(), 0);
-        let results = std::iter::once((asm, true))
-            .chain(lines.iter().map(|(l, _)| (format!("%r = {l}"), true)))
-            .chain(void.iter().map(|l| (l.to_string(), false)));
+        let (asm, register) =
+            if arch == "nvptx" { ("mov.u32 $0, %laneid;", "r") } else { ("v_mov_b32 $0, 1", "v") };
+        let mut results = vec![(format!("%r = asm volatile \"{asm}\", \"={register}\"() -> i32"), true)];
+        results.extend(lines.iter().map(|l| (format!("%r = {l}"), true)));
+        results.extend(void.iter().map(|l| (l.to_string(), false)));
         for (line, has_result) in results {
             let text = around(arch, &format!("  {line}"), None);
             let Ok(k) = parse(&text) else { continue };
