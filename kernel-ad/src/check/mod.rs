@@ -54,9 +54,14 @@ pub fn subject(case: &Case, options: &ReadOptions) -> Result<Subject> {
 
 /// Runs a function with the three interpreters and, if there is one, a device.
 pub fn with_engines<T>(device: Option<&Device>, f: impl FnOnce(&Engines) -> T) -> T {
-    let narrow = Interpreter(interpreter::Options::default());
-    let sanitizer = Interpreter(interpreter::Options::sanitize());
-    let wide = Interpreter(interpreter::Options::wide());
+    with_limited_engines(device, Options::default().max_steps, f)
+}
+
+/// Runs a function with the three interpreters, which give up after `max_steps` instructions, and, if there is one, a device.
+pub fn with_limited_engines<T>(device: Option<&Device>, max_steps: u64, f: impl FnOnce(&Engines) -> T) -> T {
+    let narrow = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::default() });
+    let sanitizer = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::sanitize() });
+    let wide = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::wide() });
     let compiled = device.map(Compiled::new);
     let device =
         compiled.as_ref().map(|c| c as &dyn Engine).ok_or_else(|| "no device was asked for".to_string());
@@ -73,5 +78,5 @@ pub fn check(
 ) -> Result<CheckReport> {
     let subject = subject(case, read)?;
     let name = device.map_or("none".to_string(), |d| d.context().device().info().name);
-    with_engines(device, |e| ladder(&subject, e, options, &name, progress))
+    with_limited_engines(device, options.max_steps, |e| ladder(&subject, e, options, &name, progress))
 }

@@ -6,7 +6,7 @@ use super::engine::{Engine, Program, RunInfo};
 use super::report::{CheckReport, Finding};
 use super::vectors::{dot, dot_abs, Space};
 use crate::case::{Case, Image, Leaf};
-use crate::diag::{Diagnostics, Result};
+use crate::diag::{Code, Diagnostics, Result};
 use crate::grad::Gradient;
 use crate::kernel::Kernel;
 use shadow_mem::{ElemType, Role};
@@ -43,7 +43,7 @@ pub struct Options {
     pub directions: usize,
     /// Seed of all random numbers.
     pub seed: u64,
-    /// Instructions that central differences may interpret; where they would take more, they are skipped.
+    /// Instructions that a run, and all central differences together, may interpret; what would take more is skipped.
     pub max_steps: u64,
 }
 
@@ -117,45 +117,71 @@ const DOT: &str = "gradient = forward mode";
 const DEVICE: &str = "gradient: device = interpreter";
 const DEVICE_KEPT: &str = "gradient: outputs on the device";
 const TWICE: &str = "gradient: twice the seed, twice as much";
+const DEVICE_DOT: &str = "gradient = forward mode, on the device";
 const TANGENT: &str = "tangent: device = interpreter";
+
+/// The oracles that need an interpreted run: two of the primal, then those of the gradient.
+const INTERPRETED: [&str; 9] =
+    [PRIMAL_SANITIZER, PRIMAL_DEVICE, SANITIZER, KEPT, DIFFERENCES, DOT, TANGENT, DEVICE, DEVICE_KEPT];
 
 impl Ladder<'_> {
     fn run(&mut self, before: &Image) -> Result<()> {
         let case = &self.subject.case;
         let primal = Program::primal(&self.subject.primal, &case.roles())?;
         let reverse = Program::gradient(&self.subject.reverse);
-        (self.progress)("primal");
-        let mut narrow = before.clone();
-        self.engines.narrow.run(&primal, case, &mut narrow)?;
-        let mut wide = before.widened();
-        let steps = self.engines.wide.run(&primal, case, &mut wide)?.steps;
-        let outputs = Reference { narrow, wide };
-        self.push(sanitize(self.engines, PRIMAL_SANITIZER, &primal, case, before));
-        self.push(primal_on_device(self.engines, &primal, case, before, &outputs));
-
-        (self.progress)("gradient");
         let mut seeded = before.clone();
         let seeds = self.space.seeds(self.options.seed);
         self.space.set_shadow(&mut seeded, &seeds);
-        self.push(sanitize(self.engines, SANITIZER, &reverse, case, &seeded));
-        let mut narrow = seeded.clone();
-        let mut wide = seeded.widened();
-        let ran = (self.engines.narrow.run(&reverse, case, &mut narrow))
-            .and_then(|i| self.engines.wide.run(&reverse, case, &mut wide).map(|_| i));
-        match ran {
-            Ok(info) => self.report.tape_per_thread = info.tape_per_thread,
-            Err(e) => {
-                // Nothing else can be said of a gradient that does not run.
-                self.report.findings.push(Finding::of(KEPT, false, brief(&e)));
+
+        (self.progress)("primal, interpreted");
+        let (outputs, steps) = match self.interpret(&primal, before) {
+            Ok((r, info)) => (r, info.steps),
+            Err(e) if is_too_long(&e) => {
+                self.skip_interpreted(&INTERPRETED);
+                self.device_alone(&reverse, before, &seeded, None);
                 return Ok(());
             }
-        }
-        self.kept(&narrow, &outputs.narrow);
-        let gradient = Reference { narrow, wide };
+            Err(e) => return Err(e),
+        };
+        self.push(sanitize(self.engines, PRIMAL_SANITIZER, &primal, case, before));
+        self.push(primal_on_device(self.engines, &primal, case, before, &outputs));
+
+        (self.progress)("gradient, interpreted");
+        let gradient = match self.interpret(&reverse, &seeded) {
+            Ok((r, info)) => {
+                self.report.tape_per_thread = info.tape_per_thread;
+                r
+            }
+            Err(e) if is_too_long(&e) => {
+                self.skip_interpreted(&INTERPRETED[2..]);
+                self.device_alone(&reverse, before, &seeded, None);
+                return Ok(());
+            }
+            Err(e) => {
+                // Nothing else can be said of a gradient that does not run.
+                self.push(Finding::of(KEPT, false, brief(&e)));
+                return Ok(());
+            }
+        };
+        self.push(sanitize(self.engines, SANITIZER, &reverse, case, &seeded));
+        self.kept(&gradient.narrow, &outputs.narrow);
         self.differences(&primal, before, &seeds, &gradient, steps)?;
         self.forward(before, &seeds, &gradient);
-        self.gradient_on_device(&reverse, &seeded, &gradient, &outputs);
+        self.device_alone(&reverse, before, &seeded, Some((&gradient, &outputs)));
         Ok(())
+    }
+
+    /// A run in the kernel's own formats and one in doubles.
+    fn interpret(&self, program: &Program, before: &Image) -> Result<(Reference, RunInfo)> {
+        let (mut narrow, mut wide) = (before.clone(), before.widened());
+        self.engines.narrow.run(program, &self.subject.case, &mut narrow)?;
+        let info = self.engines.wide.run(program, &self.subject.case, &mut wide)?;
+        Ok((Reference { narrow, wide }, info))
+    }
+
+    fn skip_interpreted(&mut self, oracles: &[&'static str]) {
+        let why = format!("more than {} instructions to interpret", self.options.max_steps);
+        oracles.iter().for_each(|o| self.push(Finding::skipped(o, &why)));
     }
 
     fn push(&mut self, f: Finding) {
@@ -276,19 +302,20 @@ impl Ladder<'_> {
         self.push(finding);
     }
 
-    fn gradient_on_device(
+    /// The compiled gradient: against the interpreted one where there is one, and against itself.
+    fn device_alone(
         &mut self,
         reverse: &Program,
+        before: &Image,
         seeded: &Image,
-        want: &Reference,
-        outputs: &Reference,
+        want: Option<(&Reference, &Reference)>,
     ) {
         let device = match &self.engines.device {
             Ok(device) => *device,
             Err(why) => {
-                for oracle in [DEVICE, DEVICE_KEPT, TWICE] {
-                    self.push(Finding::skipped(oracle, why));
-                }
+                let oracles = [DEVICE, DEVICE_KEPT, TWICE, DEVICE_DOT];
+                let missing = if want.is_some() { &oracles[..] } else { &oracles[2..] };
+                missing.iter().for_each(|o| self.report.findings.push(Finding::skipped(o, why)));
                 return;
             }
         };
@@ -299,12 +326,17 @@ impl Ladder<'_> {
             Err(e) => return self.push(Finding::of(DEVICE, false, brief(&e))),
             Ok(RunInfo { tape_per_thread, .. }) => self.report.tape_per_thread = tape_per_thread,
         }
-        self.push(judge(DEVICE, compare(&got, &want.narrow, &want.wide, Side::Shadow, Leaf::active)));
-        let kept = compare(&got, &outputs.narrow, &outputs.wide, Side::Primal, keeps);
-        self.push(judge(DEVICE_KEPT, kept));
+        if let Some((gradient, outputs)) = want {
+            self.push(judge(
+                DEVICE,
+                compare(&got, &gradient.narrow, &gradient.wide, Side::Shadow, Leaf::active),
+            ));
+            let kept = compare(&got, &outputs.narrow, &outputs.wide, Side::Primal, keeps);
+            self.push(judge(DEVICE_KEPT, kept));
+        }
 
         // Adjoints are linear in the seeds, and doubling is exact: a tape, a slot or a private copy that keeps something
-        // from the run before, or a guard word that is hit, shows here.
+        // from the run before, or a guard word that is hit, shows here. Atomic adds may come in another order.
         let mut twice = seeded.clone();
         let seeds: Vec<f64> = self.space.shadow(seeded).iter().map(|s| 2.0 * s).collect();
         self.space.set_shadow(&mut twice, &seeds);
@@ -313,9 +345,36 @@ impl Ladder<'_> {
         }
         let halved: Vec<f64> = self.space.shadow(&twice).iter().map(|s| 0.5 * s).collect();
         self.space.set_shadow(&mut twice, &halved);
-        let again = compare(&twice, &got, &got, Side::Shadow, Leaf::active);
-        self.push(judge(TWICE, again));
+        let exact = want.map_or(&got, |(gradient, _)| &gradient.wide);
+        self.push(judge(TWICE, compare(&twice, &got, exact, Side::Shadow, Leaf::active)));
+        self.dot_on_device(device, before, &self.space.shadow(seeded), &got);
     }
+
+    /// The dot product by compiled kernels, for launches that are too large to interpret.
+    fn dot_on_device(&mut self, device: &dyn Engine, before: &Image, seeds: &[f64], reversed: &Image) {
+        let tangent = match &self.subject.forward {
+            Ok(g) => Program::gradient(g),
+            Err(why) => return self.report.findings.push(Finding::skipped(DEVICE_DOT, why)),
+        };
+        let v = self.space.direction(before, self.options.seed + 300);
+        let mut image = before.clone();
+        self.space.set_shadow(&mut image, &v);
+        let v = self.space.shadow(&image);
+        if let Err(e) = device.run(&tangent, &self.subject.case, &mut image) {
+            return self.push(Finding::of(DEVICE_DOT, false, brief(&e)));
+        }
+        let (out, adjoint) = (self.space.shadow(&image), self.space.shadow(reversed));
+        let (forward, reverse) = (dot(seeds, &out), dot(&adjoint, &v));
+        let scale = (dot_abs(seeds, &out) + dot_abs(&adjoint, &v)).max(f64::MIN_POSITIVE);
+        let coarsest = before.leaves.iter().filter(|l| l.active()).map(|l| epsilon(l.ty)).fold(0.0, f64::max);
+        let detail = format!("seed . J v: {forward:.7e}, v . J^T seed: {reverse:.7e}");
+        self.push(Finding::judge(DEVICE_DOT, (forward - reverse).abs() / scale, 4096.0 * coarsest, detail));
+    }
+}
+
+/// The interpreter gave up at its limit.
+fn is_too_long(e: &Diagnostics) -> bool {
+    e.0.iter().any(|d| d.code == Code::TooLarge && d.message.starts_with("not done after"))
 }
 
 /// Memory whose contents after a reverse run are the primal's.

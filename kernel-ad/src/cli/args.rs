@@ -228,7 +228,7 @@ pub struct CheckArgs {
     /// Seed of directions and adjoints
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// Instructions that central differences may interpret; they are skipped where that is not enough
+    /// Instructions that a run may interpret, and all central differences together; what needs more is skipped
     #[arg(long, default_value_t = 2_000_000_000, value_name = "N")]
     pub max_steps: u64,
     /// One JSON object on standard output

@@ -109,7 +109,7 @@ impl<'a> Machine<'a> {
 
     #[cold]
     fn too_many_steps(&self) -> Fault {
-        Fault::new(Code::DeviceFailed, format!("not done after {} instructions", self.options.max_steps))
+        Fault::new(Code::TooLarge, format!("not done after {} instructions", self.options.max_steps))
             .help("an endless loop, or raise the limit of the interpreter")
     }
 

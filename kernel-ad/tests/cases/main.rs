@@ -102,6 +102,20 @@ fn refused_one(path: &Path, code: &str) -> Result<(), String> {
     }
 }
 
+// Catches a check that gives up, or says nothing, where a launch is too large to interpret.
+#[test]
+fn large_launches_are_checked_on_the_device() {
+    let case = Case::load(&folder().join("lennard_jones.toml")).unwrap();
+    let options = Options { max_steps: 1000, ..Options::default() };
+    let device = Device::cpu();
+    let report = check::check(&case, &ReadOptions::default(), Some(&device), &options, &mut |_| ()).unwrap();
+    let judged: Vec<_> =
+        report.findings.iter().filter(|f| f.verdict == Verdict::Pass).map(|f| f.oracle).collect();
+    assert_eq!(judged.len(), 2, "{:?}", report.findings);
+    let skipped = report.findings.iter().filter(|f| f.detail.contains("more than 1000 instructions"));
+    assert_eq!(skipped.count(), 9, "{:?}", report.findings);
+}
+
 // Catches a gradient of something that is not supported, a refusal without code or place, and a primal that does not run.
 #[test]
 fn what_is_not_supported_is_refused_and_runs_as_primal() {
