@@ -245,14 +245,16 @@ impl<'k, 'o> Gen<'k, 'o> {
         self.loop_while(depth, |g, i, _| g.b.icmp(IntPred::Slt, i, trips));
     }
 
-    /// `while (x > 0.3 && i < 12) x *= something below 0.9`: the trip count depends on active data.
+    /// `while (x > about 0.3 && i < 12) x *= something below 0.9`: the trip count depends on active data.
     fn while_loop(&mut self, depth: u32) {
         let x = self.rng.random_range(0..self.state.floats.len());
         let start = self.float_expr(1);
         let sq = self.fbin(BinOp::FMul, start, start);
         let one = self.lit(1.0);
         self.state.floats[x] = self.fbin(BinOp::FAdd, sq, one);
-        let (limit, most) = (self.lit(0.3), self.int_lit(12));
+        // A round number could be where the loop's values converge to, and rounding alone decide when it ends.
+        let limit = self.rng.random_range(0.25..0.35);
+        let (limit, most) = (self.lit(limit), self.int_lit(12));
         self.loop_while(depth, |g, i, s| {
             let more = g.b.fcmp(FloatPred::Ogt, s.floats[x], limit);
             let few = g.b.icmp(IntPred::Slt, i, most);
