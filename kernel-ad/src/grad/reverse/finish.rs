@@ -2,7 +2,7 @@
 
 use super::input::{Input, MemoryAdjoint};
 use super::is_shadow;
-use crate::facts::injective::{own_buffers, stores_own, Access};
+use crate::facts::injective::{axes, own_buffers, stores_own, Access, Subject};
 use crate::facts::trip::DefBlocks;
 use crate::facts::{Base, Provenance, Writes};
 use crate::grad::params::{elem_type, pointer_param, pointer_spec};
@@ -54,7 +54,9 @@ pub fn local_space(k: &Kernel) -> AddrSpace {
 
 /// Parameters in whose shadows every thread touches only what is its own.
 pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSet<u32> {
-    if !stores_own(k, input.regions, blocks, input.prov) {
+    let subject =
+        Subject { k, regions: input.regions, blocks, prov: input.prov, cfg: input.cfg, dom: input.dom };
+    if !stores_own(subject) {
         return BTreeSet::new();
     }
     let mut accesses = Vec::new();
@@ -67,22 +69,24 @@ pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSe
             };
             match input.memory_adjoint(k, i) {
                 MemoryAdjoint::None => {}
-                MemoryAdjoint::Load(ptr) | MemoryAdjoint::Store(ptr) => accesses.push(Access { ptr, bytes }),
+                MemoryAdjoint::Load(ptr) | MemoryAdjoint::Store(ptr) => {
+                    accesses.push(Access { ptr, bytes, at: b })
+                }
                 // Others read the sum too.
-                MemoryAdjoint::Add(ptr, _) => accesses.push(Access { ptr, bytes: None }),
+                MemoryAdjoint::Add(ptr, _) => accesses.push(Access { ptr, bytes: None, at: b }),
                 MemoryAdjoint::Copy { dst, src, len } => {
                     let bytes = k.as_int(len).and_then(|n| u64::try_from(n).ok());
-                    accesses.push(Access { ptr: dst, bytes });
-                    accesses.extend(src.map(|ptr| Access { ptr, bytes }));
+                    accesses.push(Access { ptr: dst, bytes, at: b });
+                    accesses.extend(src.map(|ptr| Access { ptr, bytes, at: b }));
                 }
                 MemoryAdjoint::Clear { dst, len } => {
                     let bytes = k.as_int(len).and_then(|n| u64::try_from(n).ok());
-                    accesses.push(Access { ptr: dst, bytes });
+                    accesses.push(Access { ptr: dst, bytes, at: b });
                 }
             }
         }
     }
-    own_buffers(k, input.regions, blocks, input.prov, &accesses)
+    own_buffers(subject, &accesses)
 }
 
 /// True when no other thread can add into the shadow behind this pointer.
@@ -185,7 +189,8 @@ pub fn assumptions(
     }
     let mut out: Vec<Assumption> = pairs.into_iter().map(|(a, b)| Assumption::Distinct { a, b }).collect();
     if !own.is_empty() {
-        out.push(Assumption::OneAlong { axes: vec![1, 2] });
+        let used = axes(k).unwrap_or(3);
+        out.push(Assumption::OneAlong { axes: (used..3).collect() });
     }
     out
 }

@@ -341,3 +341,24 @@ fn pointers_copied_as_bytes() {
     let text = crate::kernel::print(&g.kernel);
     assert!(text.contains("%s.shadow, i64 16"), "the shadow struct is copied beside the struct\n{text}");
 }
+
+/// Catches rows that are taken to be apart although a thread may run over the end of its row.
+#[test]
+fn rows_are_apart_only_behind_their_guard() {
+    let text = |guard: &str| {
+        format!(
+            "kernel @k(ptr %x, ptr %y, i32 %nx, i32 %ny) nvptx {{ entry: %t = tid.x %b = bid.x %d = bdim.x %bd = mul i32 %b, %d %gx = add i32 %bd, %t
+             %ty = tid.y %by = bid.y %dy = bdim.y %byd = mul i32 %by, %dy %gy = add i32 %byd, %ty
+             %in = icmp slt i32 %gx, %nx %iny = icmp slt i32 %gy, %ny %both = and i1 %in, %iny br i1 {guard}, work, done
+             work: %row = mul nsw i32 %gy, %nx %i = add nsw i32 %row, %gx %w = sext i32 %i to i64 %o = shl nsw i64 %w, 3
+             %px = ptradd ptr %x, i64 %o %py = ptradd ptr %y, i64 %o %v = load f64, ptr %px, align 8 %q = fmul f64 %v, %v store f64 %q, ptr %py, align 8 br done
+             done: ret }}"
+        )
+    };
+    let args = [buf(4, 18), out(4), Arg::Int(3), Arg::Int(1)];
+    let guarded = check(&text("%both"), 4, &args);
+    assert_eq!((guarded.stats.atomic_adds, guarded.stats.plain_adds), (0, 1));
+    assert!(guarded.assumptions.contains(&shadow_mem::Assumption::OneAlong { axes: vec![2] }));
+    let open = check(&text("%iny"), 4, &args);
+    assert_eq!((open.stats.atomic_adds, open.stats.plain_adds), (1, 0));
+}
