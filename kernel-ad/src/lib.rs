@@ -16,6 +16,7 @@ pub mod grad;
 pub mod interp;
 pub mod jit;
 pub mod kernel;
+pub mod lanes;
 pub mod llvm;
 pub mod mathlib;
 pub mod plan;

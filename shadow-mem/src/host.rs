@@ -123,6 +123,23 @@ pub struct HostKernel {
     pub sites: Vec<String>,
     /// Every thread needs its own part of the tape within a block (else the threads of a block use one part in turn).
     pub tape_per_thread: bool,
+    /// Threads that run together as lanes of vectors, at most; their tapes are interleaved.
+    #[serde(default = "one")]
+    pub lanes: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl HostKernel {
+    /// Threads of a worker that hold a tape at the same time, when the tape is reused.
+    pub fn tapes_at_once(&self, threads_per_block: u64) -> u64 {
+        match self.tape_per_thread {
+            true => threads_per_block,
+            false => self.lanes.max(1).into(),
+        }
+    }
 }
 
 /// A region.

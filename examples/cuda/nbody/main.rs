@@ -1,6 +1,6 @@
 //! The gradient of an all-pairs n-body kernel in CUDA C, on the CPU device, checked against central differences in f64.
 //!
-//! `cargo run --release -p kernel-ad-examples --bin cuda-nbody [BODIES]`
+//! `cargo run --release -p kernel-ad-examples --bin nbody [BODIES]`
 
 use kernel_ad::jit::{args, Device, Kernel, Launch, Role::*};
 use kernel_ad_examples::{bodies_wanted, nbody, repeat, report};

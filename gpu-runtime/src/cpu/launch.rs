@@ -129,7 +129,7 @@ fn place_tape(code: &Code, worker: &mut Worker, args: &[Arg], launch: &Launch) {
     let capacity = find(m, |p| matches!(p, Purpose::TapeCapacity));
     let (Some(base), Some(capacity)) = (base, capacity) else { return };
     let (Arg::Pointer(e), Some(each)) = (&args[base], args[capacity].as_int()) else { return };
-    let parts = if code.kernel.tape_per_thread { launch.threads_per_block() as u64 } else { 1 };
+    let parts = code.kernel.tapes_at_once(launch.threads_per_block() as u64);
     let mine = (each as u64).wrapping_mul(parts).wrapping_mul(worker.ctx.worker_id.into());
     let address = e.address.wrapping_add(mine);
     worker.set_param(code.kernel.param_offsets[base], &address.to_le_bytes());

@@ -194,7 +194,7 @@ impl CpuFunction {
 
     /// See [`crate::Function::tape_parts`].
     pub fn tape_parts(&self, launch: &Launch) -> u64 {
-        let each = if self.code.kernel.tape_per_thread { launch.threads_per_block() as u64 } else { 1 };
+        let each = self.code.kernel.tapes_at_once(launch.threads_per_block() as u64);
         self.device.workers as u64 * each.max(1)
     }
 

@@ -84,6 +84,11 @@ impl Kernel {
     pub fn reverse_with(&self, roles: &Roles, options: &crate::plan::PlanOptions) -> Result<Gradient> {
         grad::reverse(&self.ir, roles, options)
     }
+
+    /// Its forward mode: primal and tangent in one kernel. One role for each parameter.
+    pub fn forward(&self, roles: &[Role]) -> Result<Gradient> {
+        grad::tangent(&self.ir, &Roles::of(roles))
+    }
 }
 
 impl From<kernel::Kernel> for Kernel {

@@ -165,6 +165,48 @@ fn call_intrinsic(cx: &mut Lower<'_>, name: &str, f: FloatTy, args: &[Operand], 
     cx.f.value(ty, format_args!("call {fmf}{ty} {symbol}({})", list.join(", ")))
 }
 
+/// Functions of whole vectors that LLVM has; the others are done lane by lane.
+pub(super) fn lower_lanes(cx: &mut Lower<'_>, call: &MathCall) -> Option<Operand> {
+    if !matches!(call.float, FloatTy::F32 | FloatTy::F64) {
+        return None;
+    }
+    let nearest = match call.flavor {
+        Flavor::Rounded { mode, .. } => mode == Rounding::Nearest,
+        _ => true,
+    };
+    let (ty, fmf) = (call.args[0].ty.clone(), call.fmf_text());
+    let lanes: u32 = ty.strip_prefix('<')?.split(' ').next()?.parse().ok()?;
+    let fl = llvm_name(call.float);
+    let function = |cx: &mut Lower<'_>, name: &str, args: &[Operand]| {
+        let types: Vec<&str> = args.iter().map(|_| ty.as_str()).collect();
+        let symbol = cx.m.function(&ty, &format!("llvm.{name}.v{lanes}{}", suffix(call.float)), &types);
+        let list: Vec<String> = args.iter().map(Operand::to_string).collect();
+        cx.f.value(&ty, format_args!("call {fmf}{ty} {symbol}({})", list.join(", ")))
+    };
+    let ones = || {
+        let each = vec![format!("{fl} 1.0"); lanes as usize];
+        Operand::new(ty.clone(), format!("<{}>", each.join(", ")))
+    };
+    let word = match call.func {
+        _ if !nearest => return None,
+        MathFn::Rcp => {
+            return Some(cx.f.value(&ty, format_args!("fdiv {fmf}{}, {}", ones(), call.args[0].name)))
+        }
+        MathFn::Rsqrt => {
+            let root = function(cx, "sqrt", &call.args);
+            return Some(cx.f.value(&ty, format_args!("fdiv {fmf}{}, {}", ones(), root.name)));
+        }
+        MathFn::Add => "fadd",
+        MathFn::Sub => "fsub",
+        MathFn::Mul => "fmul",
+        MathFn::Div => "fdiv",
+        f => return Some(function(cx, intrinsic(f)?, &call.args)),
+    };
+    // An explicit rounding mode forbids contraction.
+    let fmf = if matches!(call.flavor, Flavor::Rounded { .. }) { "" } else { &fmf };
+    Some(cx.f.value(&ty, format_args!("{word} {fmf}{}, {}", call.args[0], call.args[1].name)))
+}
+
 /// Half formats are computed in f32 and rounded once more.
 fn through_f32(t: &mut HostOps<'_>, cx: &mut Lower<'_>, call: &MathCall) -> Result<Operand> {
     let mut wide = call.clone();

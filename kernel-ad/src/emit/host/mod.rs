@@ -9,6 +9,7 @@ mod ops;
 mod region;
 mod slots;
 mod split;
+mod tape;
 mod wrap;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use super::{link, Format};
 use crate::cfg::Cfg;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::*;
+use crate::lanes::widen;
 use crate::llvm::{self, MachineSpec};
 use base::{bases, Base};
 use ops::{Collected, HostOps, SharedLayout};
@@ -198,26 +200,39 @@ fn kernel(
     let has_allocas = k.iter_insts().any(|(_, i)| matches!(k.insts[i].op, Op::Alloca { .. }));
     let mut sites = Vec::new();
     let mut regions = Vec::new();
+    let mut lanes = 1;
     for (index, region) in pieces.regions.iter().enumerate() {
+        // A tape that is not reused has a place for every thread.
+        let together = !in_pieces && !own_tape;
+        let width = lanes_of(&region.kernel);
+        let wide = together.then(|| widen(&region.kernel, width)).flatten().map(|k| (k, width));
         let mut one = |symbol: &str, private: &BTreeSet<u32>| -> Result<()> {
             let group = m.distinct(|_| "!{}".into());
-            let mut ops = HostOps {
-                collected,
-                sites: &mut sites,
-                shared: &shared,
-                in_pieces,
-                own_tape,
-                private: private.clone(),
-                own_params: manifest.params.len() as u32,
-                group: group.clone(),
-                has_allocas,
-                tape: None,
-                scratch: None,
+            let mut define = |m: &mut ModuleText, k: &Kernel, symbol: &str, lanes: u16| -> Result<()> {
+                let mut ops = HostOps {
+                    collected,
+                    sites: &mut sites,
+                    shared: &shared,
+                    in_pieces,
+                    own_tape,
+                    private: private.clone(),
+                    own_params: manifest.params.len() as u32,
+                    group: group.clone(),
+                    has_allocas,
+                    tape: None,
+                    scratch: None,
+                    lanes,
+                };
+                let header = wrap::body_header(symbol, &params, attributes);
+                let text = body(m, &mut ops, k, &params, &pieces.hidden, &header)?;
+                m.define(text);
+                Ok(())
             };
-            let header = wrap::body_header(symbol, &params, attributes);
-            let text = body(m, &mut ops, &region.kernel, &params, &pieces.hidden, &header)?;
-            m.define(text);
-            wrap::define(m, symbol, &params, pieces.local_bytes, &group, attributes);
+            define(m, &region.kernel, symbol, 1)?;
+            // What cannot be said in vectors is no error: the threads run one by one.
+            let wide = wide.as_ref().filter(|(k, n)| define(m, k, &format!("{symbol}.wide"), *n).is_ok());
+            lanes = lanes.max(wide.map_or(1, |(_, n)| *n));
+            wrap::define(m, symbol, &params, pieces.local_bytes, &group, attributes, wide.map(|(_, n)| *n));
             Ok(())
         };
         let symbol = format!("{}.kad{index}", manifest.symbol);
@@ -243,7 +258,18 @@ fn kernel(
         local_bytes: pieces.local_bytes,
         sites,
         tape_per_thread: in_pieces,
+        lanes: lanes.into(),
     })
+}
+
+/// How many threads go together: two vector registers of the widest floats, so that one operation hides the other's latency.
+fn lanes_of(k: &Kernel) -> u16 {
+    let double = |v: &ValueData| v.ty.float() == Some(FloatTy::F64);
+    if k.values.values().any(double) {
+        8
+    } else {
+        16
+    }
 }
 
 /// Offsets in the parameter area, as C lays out a struct of the parameters, and its size.

@@ -1,7 +1,7 @@
 //! The host's answers to the instruction translator.
 
 use super::base::{bases, Base};
-use super::math;
+use super::{math, tape};
 use crate::diag::{Code, Place, Result};
 use crate::emit::lower::{Accumulation, AsmCall, BarrierCall, Lower, MathCall, Ops};
 use crate::emit::text::{escape, global_name, Operand};
@@ -81,6 +81,8 @@ pub(super) struct HostOps<'a> {
     pub tape: Option<Operand>,
     /// Where accesses beyond the tape go.
     pub scratch: Option<Operand>,
+    /// Threads that the function runs together; their tapes are interleaved.
+    pub lanes: u16,
 }
 
 /// Names of the arguments that every body has behind the kernel's parameters.
@@ -112,10 +114,25 @@ impl HostOps<'_> {
         self.collected.external.insert(name.to_string());
     }
 
-    fn context(&self, cx: &mut Lower<'_>, ty: &str, offset: usize) -> Operand {
+    pub(super) fn context(&self, cx: &mut Lower<'_>, ty: &str, offset: usize) -> Operand {
         let fixed = cx.m.metadata("{}");
         let at = cx.f.value("ptr", format_args!("getelementptr inbounds i8, ptr %kad.ctx, i64 {offset}"));
         cx.f.value(ty, format_args!("load {ty}, {at}, align 4, !invariant.load {fixed}"))
+    }
+
+    /// The thread's own memory: an alloca, or what stands for it in a kernel in pieces.
+    fn is_own(&self, k: &Kernel, base: Value) -> bool {
+        bases(k, base).iter().all(|b| match b {
+            Base::Alloca(_) => true,
+            Base::Param(p) => *p >= self.own_params,
+            _ => false,
+        })
+    }
+
+    /// Nobody else adds there while this worker runs.
+    fn adds_plainly(&self, k: &Kernel, base: Value) -> bool {
+        let private = |b: &Base| matches!(b, Base::Param(p) if self.private.contains(p));
+        self.is_own(k, base) || bases(k, base).iter().all(private)
     }
 
     fn site(&mut self, cx: &Lower<'_>) -> Operand {
@@ -169,64 +186,6 @@ impl HostOps<'_> {
         let message =
             "a pointer to shared or local memory is kept in memory in a way that the CPU device has not";
         Err(cx.error(Code::NotOnTarget, message).into())
-    }
-
-    /// Address of byte `offset` of the thread's tape.
-    fn tape_part(&mut self, cx: &mut Lower<'_>) -> Result<Operand> {
-        if let Some(o) = &self.tape {
-            return Ok(o.clone());
-        }
-        let Some(tape) = cx.k.tape.clone() else {
-            return Err(cx.error(Code::InvalidKernel, "the tape is used and the kernel has none").into());
-        };
-        let base = cx.k.param_value(tape.base);
-        let capacity = cx.k.param_value(tape.capacity);
-        let (base, capacity) = (cx.operand(self, base)?, cx.operand(self, capacity)?);
-        let was = cx.f.enter_prologue();
-        let part = if self.own_tape || self.in_pieces {
-            let first = self.context(cx, "i64", offset_of!(BlockContext, tape_first));
-            let lin = cx.f.value("i64", "zext i32 %kad.lin to i64");
-            let part = cx.f.value("i64", format_args!("add {first}, {}", lin.name));
-            let offset = cx.f.value("i64", format_args!("mul {part}, {}", capacity.name));
-            cx.f.value("ptr", format_args!("getelementptr i8, {base}, {offset}"))
-        } else {
-            base
-        };
-        cx.f.leave_prologue(was);
-        self.tape = Some(part.clone());
-        Ok(part)
-    }
-
-    /// The address of a tape access, or of a scratch place when it does not fit: nothing outside of the tape is touched.
-    fn tape_address(
-        &mut self,
-        cx: &mut Lower<'_>,
-        offset: &Operand,
-        bytes: u64,
-        store: bool,
-    ) -> Result<Operand> {
-        let part = self.tape_part(cx)?;
-        let at = cx.f.value("ptr", format_args!("getelementptr i8, {part}, {offset}"));
-        let Some(tape) = cx.k.tape.clone().filter(|t| t.bounded.is_none()) else { return Ok(at) };
-        let (capacity, status) = (cx.k.param_value(tape.capacity), cx.k.param_value(tape.status));
-        let (capacity, status) = (cx.operand(self, capacity)?, cx.operand(self, status)?);
-        let end = cx.f.value("i64", format_args!("add {offset}, {bytes}"));
-        let fits = cx.f.value("i1", format_args!("icmp ule {end}, {}", capacity.name));
-        if store {
-            let (report, done) = (cx.f.fresh_label("tape.full"), cx.f.fresh_label("tape.go"));
-            let weights = cx.m.metadata("{!\"branch_weights\", i32 1000000, i32 1}");
-            cx.f.line(format_args!("br {fits}, label %{done}, label %{report}, !prof {weights}"));
-            cx.f.begin(&report);
-            cx.f.value("i64", format_args!("atomicrmw umax {status}, {end} monotonic, align 8"));
-            cx.f.line(format_args!("br label %{done}"));
-            cx.f.begin(&done);
-        }
-        let scratch = match &self.scratch {
-            Some(s) => s.clone(),
-            None => cx.f.in_prologue(|f| f.value("ptr", "alloca [64 x i8], align 64")),
-        };
-        self.scratch = Some(scratch.clone());
-        Ok(cx.f.value("ptr", format_args!("select {fits}, {at}, {scratch}")))
     }
 }
 
@@ -336,17 +295,14 @@ impl Ops for HostOps<'_> {
         math::lower(self, cx, call)
     }
 
+    fn math_lanes(&mut self, cx: &mut Lower<'_>, call: &MathCall) -> Result<Option<Operand>> {
+        Ok(math::lower_lanes(cx, call))
+    }
+
     fn accumulate(&mut self, cx: &mut Lower<'_>, add: &Accumulation<'_>) -> Result<()> {
-        let roots = bases(cx.k, add.base);
-        let private = roots.iter().all(|b| matches!(b, Base::Param(p) if self.private.contains(p)));
-        // The thread's own memory: an alloca, or what stands for it in a kernel in pieces.
-        let own = roots.iter().all(|b| match b {
-            Base::Alloca(_) => true,
-            Base::Param(p) => *p >= self.own_params,
-            _ => false,
-        });
+        let own = self.is_own(cx.k, add.base);
         let ty = &add.val.ty;
-        if add.atomic && !private && !own {
+        if add.atomic && !self.adds_plainly(cx.k, add.base) {
             let align = add.align.max(add.ty.bytes());
             cx.f.value(ty, format_args!("atomicrmw fadd {}, {} monotonic, align {align}", add.ptr, add.val));
             return Ok(());
@@ -361,16 +317,24 @@ impl Ops for HostOps<'_> {
         Ok(())
     }
 
+    fn accumulate_lanes(&mut self, cx: &mut Lower<'_>, add: &Accumulation<'_>) -> Result<bool> {
+        if add.atomic && !self.adds_plainly(cx.k, add.base) {
+            return Ok(false);
+        }
+        self.accumulate(cx, add)?;
+        Ok(true)
+    }
+
     fn tape_store(&mut self, cx: &mut Lower<'_>, offset: &Operand, val: &Operand, ty: Type) -> Result<()> {
         let at = self.tape_address(cx, offset, cx.k.bytes(ty), true)?;
-        let align = tape_align(cx.k, ty);
+        let align = tape::align(cx.k, ty);
         cx.f.line(format_args!("store {val}, {at}, align {align}"));
         Ok(())
     }
 
     fn tape_load(&mut self, cx: &mut Lower<'_>, offset: &Operand, ty: Type) -> Result<Operand> {
         let at = self.tape_address(cx, offset, cx.k.bytes(ty), false)?;
-        let (llty, align) = (cx.ty(self, ty), tape_align(cx.k, ty));
+        let (llty, align) = (cx.ty(self, ty), tape::align(cx.k, ty));
         Ok(cx.f.value(&llty, format_args!("load {llty}, {at}, align {align}")))
     }
 
@@ -512,11 +476,6 @@ fn ordering(o: Ordering) -> &'static str {
         Ordering::AcqRel => "acq_rel",
         Ordering::SeqCst => "seq_cst",
     }
-}
-
-fn tape_align(k: &Kernel, ty: Type) -> u64 {
-    let bytes = k.bytes(ty).max(1);
-    (1u64 << bytes.trailing_zeros()).min(8)
 }
 
 fn load_plain(cx: &mut Lower<'_>, ptr: &Operand, ty: &str, mem: &MemFlags, group: &str) -> Operand {

@@ -110,6 +110,7 @@ pub(super) fn define(
     local_bytes: u64,
     group: &str,
     attributes: &str,
+    lanes: Option<u16>,
 ) {
     m.define(entry(symbol, params, attributes));
     let parallel = m.metadata(&format!("{{!\"llvm.loop.parallel_accesses\", {group}}}"));
@@ -119,6 +120,10 @@ pub(super) fn define(
     let args = list(params, true);
     let passed = list(params, false);
     let block = block.join(", ");
+    let (first, start, together) = match lanes {
+        None => ("thread", "0, %row", String::new()),
+        Some(n) => ("lanes", "%l, %rest.of.row", lanes_loop(symbol, n, &passed, local_bytes)),
+    };
     // Rows of threads along x, so that the thread's x is an induction variable. The first and the last row may be incomplete.
     m.define(format!(
         "define internal void {name}({args}ptr %kad.ctx, {block}, i32 %first, i32 %last) noinline {attributes} {{
@@ -136,9 +141,9 @@ row:
   %short = icmp ult i32 %rest, %room
   %len = select i1 %short, i32 %rest, i32 %room
   %t.next = add nuw nsw i32 %t, %len
-  br label %thread
-thread:
-  %i = phi i32 [ 0, %row ], [ %i.next, %thread ]
+  br label %{first}
+{together}thread:
+  %i = phi i32 [ {start} ], [ %i.next, %thread ]
   %kad.tid0 = add nuw nsw i32 %x0, %i
   %kad.lin = add nuw nsw i32 %t, %i
   %kad.thread = zext nneg i32 %kad.lin to i64
@@ -156,6 +161,39 @@ done:
 }}
 "
     ));
+}
+
+/// The loop over as many threads at a time as the body's lanes are; the rest of the row is left.
+fn lanes_loop(symbol: &str, lanes: u16, passed: &str, local_bytes: u64) -> String {
+    let body = global_name(&format!("{symbol}.wide.body"));
+    let mut args = format!("{passed}{HIDDEN_PARAMS}, {BODY_ARGS}");
+    for own in ["%kad.tid0", "%kad.lin", "%kad.thread", "%kad.local"] {
+        for end in [",", ")"] {
+            args = args.replace(&format!("{own}{end}"), &format!("{own}.lanes{end}"));
+        }
+        if args.ends_with(own) {
+            args += ".lanes";
+        }
+    }
+    format!(
+        "lanes:
+  %l = phi i32 [ 0, %row ], [ %l.next, %lanes.body ]
+  %l.next = add nuw nsw i32 %l, {lanes}
+  %l.fits = icmp ule i32 %l.next, %len
+  br i1 %l.fits, label %lanes.body, label %rest.of.row
+lanes.body:
+  %kad.tid0.lanes = add nuw nsw i32 %x0, %l
+  %kad.lin.lanes = add nuw nsw i32 %t, %l
+  %kad.thread.lanes = zext nneg i32 %kad.lin.lanes to i64
+  %local.offset.lanes = mul nuw nsw i64 %kad.thread.lanes, {local_bytes}
+  %kad.local.lanes = getelementptr inbounds i8, ptr %kad.locals, i64 %local.offset.lanes
+  call void {body}({args})
+  br label %lanes
+rest.of.row:
+  %l.left = icmp ult i32 %l, %len
+  br i1 %l.left, label %thread, label %row.end
+"
+    )
 }
 
 fn entry(symbol: &str, params: &[Passed], attributes: &str) -> String {

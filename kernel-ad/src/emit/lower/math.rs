@@ -49,6 +49,11 @@ pub(super) fn lower(
         return t.math(cx, &call);
     }
     let ty = cx.ty(t, result);
+    if types.iter().all(|&a| a == result) {
+        if let Some(whole) = t.math_lanes(cx, &call)? {
+            return Ok(whole);
+        }
+    }
     let mut whole = Operand::new(ty.clone(), "poison");
     for lane in 0..result.lanes() {
         let mut one = call.clone();

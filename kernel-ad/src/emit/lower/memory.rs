@@ -156,6 +156,9 @@ fn accumulate(
         return t
             .accumulate(cx, &Accumulation { ptr, space, val, ty: float, align: align.max(1), atomic, base });
     }
+    if t.accumulate_lanes(cx, &Accumulation { ptr, space, val, ty: float, align: align.max(1), atomic, base })? {
+        return Ok(());
+    }
     for i in 0..ty.lanes() {
         let offset = u32::from(i) * float.bytes();
         let at = cx.f.value(&ptr.ty, format_args!("getelementptr inbounds i8, {ptr}, i64 {offset}"));

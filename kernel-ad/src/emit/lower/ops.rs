@@ -79,6 +79,12 @@ pub trait Ops {
     /// A function of scalars. Vectors are split before.
     fn math(&mut self, cx: &mut Lower<'_>, call: &MathCall) -> Result<Operand>;
 
+    /// The same for vectors as a whole, where the target has it; `None` to have it done lane by lane. All operands are vectors of
+    /// the result's type.
+    fn math_lanes(&mut self, _cx: &mut Lower<'_>, _call: &MathCall) -> Result<Option<Operand>> {
+        Ok(None)
+    }
+
     /// Integer function; `result` is the LLVM type of the result.
     fn int_math(
         &mut self,
@@ -92,6 +98,11 @@ pub trait Ops {
 
     /// Add the scalar `val` of type `ty` to `*ptr`, which points into `space`.
     fn accumulate(&mut self, cx: &mut Lower<'_>, add: &Accumulation<'_>) -> Result<()>;
+
+    /// The same for a vector as a whole, `val` being one; `false` to have it done lane by lane.
+    fn accumulate_lanes(&mut self, _cx: &mut Lower<'_>, _add: &Accumulation<'_>) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Write `val` to the tape at `offset` (i64).
     fn tape_store(&mut self, cx: &mut Lower<'_>, offset: &Operand, val: &Operand, ty: Type) -> Result<()>;
