@@ -23,7 +23,7 @@ mod shape;
 pub use shape::{Shape, Shapes};
 
 use crate::cfg::{Cfg, DomTree, LoopForest};
-use crate::kernel::{verify, Kernel, Op, Special};
+use crate::kernel::{verify, Kernel, MathFn, Op, Special};
 
 /// The kernel for `width` threads at a time; `None` when it has operations that tie threads together, or when lanes would
 /// gain nothing.
@@ -49,6 +49,8 @@ fn fits(k: &Kernel) -> bool {
         Op::Barrier { .. } | Op::Warp { .. } | Op::Asm { .. } => false,
         // They name the thread, and end it.
         Op::Call { .. } | Op::Trap | Op::Unreachable => false,
+        // Functions of libm are called lane by lane: vectors around them gain nothing.
+        Op::Math { func, .. } => in_vectors(*func),
         Op::Special(s) => {
             !matches!(s, Special::LaneId | Special::WarpId | Special::LaneMask(_) | Special::Clock)
         }
@@ -64,6 +66,29 @@ fn fits(k: &Kernel) -> bool {
     let hot = |b| loops.of(b).is_some() && cfg.succs(b).iter().any(|&s| loops.of(s).is_some());
     k.layout.iter().all(|&b| !hot(b) || k.blocks[b].insts.iter().all(|&i| shape::in_lanes(k, &k.insts[i].op)))
         && k.blocks[k.entry()].insts.iter().all(|&i| shape::in_lanes(k, &k.insts[i].op))
+}
+
+/// Functions that processors have for whole vectors.
+fn in_vectors(f: MathFn) -> bool {
+    use MathFn::*;
+    matches!(
+        f,
+        Sqrt | Rsqrt
+            | Rcp
+            | Fabs
+            | Floor
+            | Ceil
+            | Trunc
+            | Rint
+            | Copysign
+            | Fma
+            | Fmax
+            | Fmin
+            | Add
+            | Sub
+            | Mul
+            | Div
+    )
 }
 
 #[cfg(test)]
