@@ -1,7 +1,7 @@
 //! How the values of neighbouring threads differ.
 
 use crate::cfg::Cfg;
-use crate::kernel::{BinOp, CastOp, IntFlags, Kernel, Op, Special, Type, Value};
+use crate::kernel::{BinOp, CastOp, Const, IntFlags, Kernel, Op, Special, Type, Value};
 use cranelift_entity::SecondaryMap;
 
 /// How a value differs from lane to lane.
@@ -88,8 +88,12 @@ impl Shapes {
     fn transfer(&self, k: &Kernel, op: &Op, ty: Type) -> Option<Shape> {
         use Shape::{Step, Varying};
         if let Op::Phi { incoming } = op {
-            // What is not known yet does not count: it comes around a loop.
-            let mut known = incoming.iter().filter_map(|&(_, v)| self.known(k, v));
+            // What is not known yet does not count: it comes around a loop. Nor does what may be anything.
+            let any = |v: Value| matches!(k.as_const(v), Some(Const::Undef | Const::Poison));
+            if incoming.iter().all(|&(_, v)| any(v)) {
+                return Some(Step(0));
+            }
+            let mut known = incoming.iter().filter(|&&(_, v)| !any(v)).filter_map(|&(_, v)| self.known(k, v));
             let first = known.next()?;
             return Some(known.fold(first, |a, b| if a == b { a } else { Varying }));
         }
