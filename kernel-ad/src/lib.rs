@@ -2,8 +2,8 @@
 //!
 //! The modules are the pipeline: read a kernel, gather facts, plan, build its gradient, emit it.
 
-pub mod case;
 pub mod canon;
+pub mod case;
 pub mod cfg;
 pub mod check;
 pub mod cli;
