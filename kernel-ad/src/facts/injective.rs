@@ -255,6 +255,15 @@ impl Search<'_> {
                     (IntPred::Sgt | IntPred::Ugt, true) | (IntPred::Sle | IntPred::Ule, false) => (*b, *a),
                     _ => return false,
                 };
+                // `x < width - 1` says so too.
+                let above = match k.def_op(uncast(k, above)) {
+                    Some(Op::Binary { op: BinOp::Add, a, b, flags, .. })
+                        if flags.contains(IntFlags::NSW) && k.as_int(*b).is_some_and(|c| c <= 0) =>
+                    {
+                        *a
+                    }
+                    _ => above,
+                };
                 uncast(k, above) == width && self.form(below).is_some_and(|f| f.is_number(0))
             }
             _ => false,

@@ -109,6 +109,8 @@ pub struct Trip {
 pub enum Test {
     /// Ends when equal.
     Equal,
+    /// Goes on only while equal: once more at most.
+    NotEqual,
     /// Ends when not less any more (`inclusive`: when greater), for positive steps.
     Up {
         /// Signed comparison.
@@ -161,6 +163,7 @@ pub fn trip(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> Opt
     let unit = step == 1 || step == -1;
     let test = match (pred, step > 0) {
         (IntPred::Eq, _) if unit => Test::Equal,
+        (IntPred::Ne, _) if step != 0 => Test::NotEqual,
         (IntPred::Sge, true) if unit || no_wrap.0 => Test::Up { signed: true, inclusive: false },
         (IntPred::Sgt, true) if no_wrap.0 => Test::Up { signed: true, inclusive: true },
         (IntPred::Uge, true) if unit || no_wrap.1 => Test::Up { signed: false, inclusive: false },
@@ -171,7 +174,7 @@ pub fn trip(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> Opt
         _ => return None,
     };
     // The first test must not be of a value that has wrapped already.
-    if offset != 0 && !matches!(test, Test::Equal) && !(no_wrap.0 || no_wrap.1) {
+    if offset != 0 && !matches!(test, Test::Equal | Test::NotEqual) && !(no_wrap.0 || no_wrap.1) {
         return None;
     }
     (step != 0).then_some(Trip { init: form.init, offset, step, bound, test })
@@ -243,6 +246,10 @@ pub fn emit_trip(b: &mut KernelBuilder<'_>, t: &Trip, init: Value, bound: Value)
         Test::Equal => {
             let (x, y) = if t.step > 0 { (bound, start) } else { (start, bound) };
             return b.binary(BinOp::Sub, x, y);
+        }
+        Test::NotEqual => {
+            let same = b.icmp(IntPred::Eq, start, bound);
+            return b.select(same, one, zero);
         }
         Test::Up { signed, inclusive } => {
             (start, bound, if signed { IntPred::Slt } else { IntPred::Ult }, inclusive)

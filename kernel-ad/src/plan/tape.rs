@@ -69,6 +69,7 @@ fn iterations(k: &Kernel, regions: &Regions, blocks: &DefBlocks, l: LoopId) -> O
     let (distance, inclusive) = match t.test {
         Test::Equal if t.step > 0 => (minus(bound.1, start(init.0)), false),
         Test::Equal => (minus(start(init.1), bound.0), false),
+        Test::NotEqual => (Expr::Const(1), false),
         Test::Up { signed: true, inclusive } => (minus(bound.1, start(init.0)), inclusive),
         Test::Down { signed: true, inclusive } => (minus(start(init.1), bound.0), inclusive),
         Test::Up { .. } | Test::Down { .. } => return None,

@@ -362,3 +362,19 @@ fn rows_are_apart_only_behind_their_guard() {
     let open = check(&text("%iny"), 4, &args);
     assert_eq!((open.stats.atomic_adds, open.stats.plain_adds), (1, 0));
 }
+
+/// Catches a loop that goes on while equal, and is taken to run once or for ever.
+#[test]
+fn loop_of_two_iterations() {
+    let g = check(
+        &format!(
+            "kernel @k(ptr %x, ptr %y) nvptx {{ entry: {HEAD} %px = ptradd ptr %x, i64 %o %x0 = load f64, ptr %px, align 8 br loop
+             loop: %j = phi i32 [0, entry], [%j2, loop] %v = phi f64 [%x0, entry], [%v2, loop] %s = math.sin f64 %v %v2 = fmul f64 %s, %v
+             %j2 = add nuw nsw i32 %j, 1 %first = icmp eq i32 %j, 0 br i1 %first, loop, end
+             end: %py = ptradd ptr %y, i64 %o store f64 %v2, ptr %py, align 8 ret }}"
+        ),
+        2,
+        &[buf(2, 19), out(2)],
+    );
+    assert!(g.tape.is_none() && g.counter.is_none(), "two records fit local memory");
+}
