@@ -14,9 +14,6 @@ mod support;
 mod warp;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use module::{CpuFunction, CpuModule};
 
 use crate::device::{DeviceInfo, DeviceKind};

@@ -51,8 +51,17 @@ GLOBAL divergent(int *out) {
   if (threadIdx.x < 40) {
     out[threadIdx.x + 64] = 1;
     __syncthreads();
+    out[threadIdx.x] = s[63 - threadIdx.x];
+  } else {
+    __syncthreads();
+    out[threadIdx.x] = s[threadIdx.x - 40] * 3;
   }
-  out[threadIdx.x] = s[0];
+}
+
+GLOBAL missing_lanes(int *out) {
+  int t = threadIdx.x;
+  if (t < 8) out[t] = __shfl_sync(0xffffffffu, t * 2, 9);
+  else { __syncthreads(); out[t] = 1; }
 }
 
 GLOBAL shuffles(const float *x, float *sum, int *misc) {
