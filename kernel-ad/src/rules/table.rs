@@ -146,17 +146,17 @@ pub(super) fn rule(f: MathFn, ty: FloatTy) -> Rule {
     }
 }
 
-/// d erfcx / dx = 2 x erfcx(x) - 2/sqrt(pi); both terms meet as x grows, so a series from some point on.
+/// d erfcx / dx = 2 x erfcx(x) - 2/sqrt(pi); both terms meet as x grows, so a series from 10 on.
 fn erfcx_slope(ty: FloatTy) -> Formula {
-    let limit = if ty == FloatTy::F64 { 50.0 } else { 10.0 };
+    let terms = if ty == FloatTy::F64 { 15 } else { 6 };
     let r2 = 1.0 / (2.0 * (x(0) * x(0)));
     // -(1 - 3 r (1 - 5 r (1 - 7 r (...)))) r * 2/sqrt(pi), with r = 1/(2 x^2)
     let mut series = c(1.0);
-    for k in (1..=6).rev() {
+    for k in (1..=terms).rev() {
         series = 1.0 - f64::from(2 * k + 1) * r2.clone() * series;
     }
     let far = -FRAC_2_SQRT_PI * r2 * series;
-    when(x(0), Ogt, c(limit), far, 2.0 * (x(0) * y()) - FRAC_2_SQRT_PI)
+    when(x(0), Ogt, c(10.0), far, 2.0 * (x(0) * y()) - FRAC_2_SQRT_PI)
 }
 
 /// Digamma of operand 0, the logarithmic derivative of the gamma function, in terms that every target has: reflection below
