@@ -3,6 +3,7 @@
 //! Vectors and aggregates take one slot for each scalar in them. Wide runs are decoded with f64 in place of every
 //! smaller float, except where memory or bits are meant.
 
+use super::structs::written_structs;
 use super::{Fault, Slot};
 use crate::diag::Code;
 use crate::kernel::*;
@@ -166,7 +167,8 @@ pub(super) fn decode(k: &Kernel, wide: bool) -> Result<Program, (Fault, Option<I
         let e = d.edge(from, to).map_err(|f| (f, None))?;
         d.p.edges.push(e);
     }
-    d.written_structs().map_err(|f| (f, None))?;
+    let structs = written_structs(k, &d.p);
+    d.p.locals.extend(structs);
     Ok(d.p)
 }
 
@@ -511,46 +513,5 @@ impl Decoder<'_> {
         }
         let inner = self.k.agg_member(ty, &[first]).unwrap_or(Type::Void);
         Ok(at + self.member_slot(inner, rest)?)
-    }
-
-    /// Structs by value that the kernel writes to: every thread has its own.
-    fn written_structs(&mut self) -> Decoded<()> {
-        let k = self.k;
-        let mut written = vec![false; k.params.len()];
-        for (_, i) in k.iter_insts() {
-            let target = match &k.insts[i].op {
-                Op::Store { ptr, .. }
-                | Op::AtomicRmw { ptr, .. }
-                | Op::CmpXchg { ptr, .. }
-                | Op::Accumulate { ptr, .. }
-                | Op::MemCopy { dst: ptr, .. }
-                | Op::MemSet { dst: ptr, .. } => *ptr,
-                _ => continue,
-            };
-            if let Some(p) = root_param(k, target) {
-                written[p as usize] = true;
-            }
-        }
-        for (i, p) in k.params.iter().enumerate() {
-            if let (true, Some(b)) = (written[i], &p.by_value) {
-                let slot = self.p.param_slots[i];
-                let name = format!("struct `{}`", p.name);
-                let align = b.align.max(8);
-                self.p.locals.push(LocalVar { slot, bytes: b.bytes, align, param: Some(i as u32), name });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The parameter that a pointer is computed from, by offsets and casts alone.
-fn root_param(k: &Kernel, mut v: Value) -> Option<u32> {
-    loop {
-        match (&k.values[v].def, k.def_op(v)) {
-            (ValueDef::Param(i), _) => return Some(*i),
-            (_, Some(Op::PtrAdd { ptr, .. })) => v = *ptr,
-            (_, Some(Op::Cast { op: CastOp::AddrSpaceCast | CastOp::Bitcast, a, .. })) => v = *a,
-            _ => return None,
-        }
     }
 }

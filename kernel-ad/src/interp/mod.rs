@@ -16,6 +16,7 @@ mod launch;
 mod memory;
 mod memory_ops;
 mod race;
+mod structs;
 mod tape;
 mod warp;
 
