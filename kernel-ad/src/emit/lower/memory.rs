@@ -156,7 +156,10 @@ fn accumulate(
         return t
             .accumulate(cx, &Accumulation { ptr, space, val, ty: float, align: align.max(1), atomic, base });
     }
-    if t.accumulate_lanes(cx, &Accumulation { ptr, space, val, ty: float, align: align.max(1), atomic, base })? {
+    if t.accumulate_lanes(
+        cx,
+        &Accumulation { ptr, space, val, ty: float, align: align.max(1), atomic, base },
+    )? {
         return Ok(());
     }
     for i in 0..ty.lanes() {
