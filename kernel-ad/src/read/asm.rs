@@ -3,16 +3,18 @@
 
 use super::nvptx::{shuffle_op, special_register};
 use super::translate::{refuse, Reader, Refusal, Step};
-use super::{asm_half, call};
+use super::{call, ptx};
 use crate::kernel::*;
 use crate::llvm::Val;
-use crate::mathlib;
 use smallvec::{smallvec, SmallVec};
 
 /// One PTX statement: opcode words and operands.
 pub(super) struct Statement<'t> {
     pub words: Vec<&'t str>,
+    /// Operands, those of vectors one by one.
     pub operands: Vec<&'t str>,
+    /// Operands, each vector as one group.
+    pub groups: Vec<Vec<&'t str>>,
 }
 
 /// A call of inline assembly under translation.
@@ -20,7 +22,8 @@ pub(super) struct AsmCall {
     pub args: Vec<Value>,
     pub ret: Type,
     pub outputs: usize,
-    pub fmf: Fmf,
+    /// For each input, the output whose register it shares.
+    pub tied: Vec<Option<usize>>,
 }
 
 /// What assembly may do to be inert: nothing with memory that others see, no synchronisation, no control flow.
@@ -77,10 +80,11 @@ impl<'m> Reader<'m, '_> {
         if constraints.split(',').any(|c| c.starts_with("=*") || c.starts_with('*')) {
             return refuse("inline assembly with memory operands");
         }
-        let call = AsmCall { args, ret, outputs, fmf: Fmf::empty() };
-        let body = text.trim().trim_start_matches('{').trim_end_matches('}');
-        let body = body.replace(['\n', '\t', '\r'], " ");
-        let statements: Vec<Statement> = body.split(';').filter_map(statement).collect();
+        let tied =
+            constraints.split(',').filter(|c| !c.starts_with(['=', '~'])).map(|c| c.parse().ok()).collect();
+        let call = AsmCall { args, ret, outputs, tied };
+        let body = text.replace(['\n', '\t', '\r'], " ");
+        let statements = parse(&body);
         if statements.is_empty() {
             // An empty statement is a barrier to the compiler only. A value tied to its own register passes through.
             return match call.args[..] {
@@ -98,14 +102,17 @@ impl<'m> Reader<'m, '_> {
                     return Ok(());
                 }
             }
-            if let Some(r) = self.build(|b| asm_half::build(b, &statements, &call)) {
+            if let Some(r) = self.build(|b| ptx::build(b, &statements, &call)) {
                 self.define(v, r);
                 return Ok(());
             }
         }
         let bad = statements.iter().find(|s| {
             let word = s.words.first().copied().unwrap_or("");
-            NOT_INERT.iter().any(|n| if n.ends_with('_') { word.starts_with(n) } else { word == *n })
+            // Conditional statements and labels are control flow.
+            word.starts_with('@')
+                || word.ends_with(':')
+                || NOT_INERT.iter().any(|n| if n.ends_with('_') { word.starts_with(n) } else { word == *n })
         });
         if let Some(bad) = bad {
             return Err(Refusal {
@@ -122,7 +129,6 @@ impl<'m> Reader<'m, '_> {
 
     /// A single statement that has an operation of its own.
     fn known_statement(&mut self, v: Val<'m>, s: &Statement<'_>, c: &AsmCall) -> Step<bool> {
-        let arg = |i: usize| s.operands.get(i).and_then(|o| c.input(o));
         match (&s.words[..], &s.operands[..]) {
             (["mov", "u32" | "b32" | "s32"], [_, reg]) if reg.starts_with('%') => {
                 let Some(special) = special_register(&reg[1..]) else { return Ok(false) };
@@ -170,24 +176,7 @@ impl<'m> Reader<'m, '_> {
             (["prefetch", ..], _) => {}
             (["ld", rest @ ..], _) => return self.asm_load(v, rest, s, c),
             (["st", rest @ ..], _) => return self.asm_store(rest, s, c),
-            _ => {
-                // Arithmetic that NVVM has an intrinsic for: the opcode without its type is the intrinsic's name.
-                let Some((&ty, head)) = s.words.split_last() else { return Ok(false) };
-                let suffix = match (ty, c.ret) {
-                    ("f32", Type::Float(FloatTy::F32)) => "f",
-                    ("f64", Type::Float(FloatTy::F64)) => "d",
-                    _ => return Ok(false),
-                };
-                let Some(m) = mathlib::from_callee(&format!("llvm.nvvm.{}.{suffix}", head.join("."))) else {
-                    return Ok(false);
-                };
-                let args: Option<Vec<Value>> = (1..s.operands.len()).map(arg).collect();
-                let Some(args) = args else { return Ok(false) };
-                match self.build(|b| mathlib::build(b, &m, &args, c.ret, c.fmf)) {
-                    Ok(Some(r)) => self.define(v, r),
-                    _ => return Ok(false),
-                }
-            }
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -295,10 +284,14 @@ impl<'m> Reader<'m, '_> {
 }
 
 impl AsmCall {
-    /// The input that `$n` names.
+    /// The input that `$n` names; an output that an input is tied to starts with that input's value.
     pub fn input(&self, operand: &str) -> Option<Value> {
         let n: usize = operand.strip_prefix('$')?.parse().ok()?;
-        self.args.get(n.checked_sub(self.outputs)?).copied()
+        let i = match n.checked_sub(self.outputs) {
+            Some(i) => i,
+            None => self.tied.iter().position(|t| *t == Some(n))?,
+        };
+        self.args.get(i).copied()
     }
 }
 
@@ -374,17 +367,55 @@ impl Access {
     }
 }
 
-/// Takes a statement apart; braces around vector operands are dropped. `None` for an empty one.
+/// The statements of a text. Braces between statements are scopes, which need no attention here; braces within one hold the
+/// operands of a vector.
+fn parse(text: &str) -> Vec<Statement<'_>> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for (i, c) in text.char_indices() {
+        let between = text[start..i].trim().is_empty();
+        match c {
+            '{' | '}' if between => start = i + 1,
+            ';' => {
+                out.extend(statement(&text[start..i]));
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    out.extend(statement(text[start..].trim().trim_end_matches('}')));
+    out
+}
+
+/// Takes a statement apart. `None` for an empty one.
 fn statement(text: &str) -> Option<Statement<'_>> {
-    let text = text.trim().trim_start_matches('{').trim();
+    let text = text.trim();
     if text.is_empty() || text.starts_with("//") {
         return None;
     }
+    // `.reg.b32 a` begins with a dot; a predicate (`@p`) makes a statement conditional, which nothing here understands.
     let (opcode, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let operands =
-        rest.split(',').map(|o| o.trim().trim_matches(['{', '}']).trim()).filter(|o| !o.is_empty());
-    Some(Statement {
-        words: opcode.split('.').filter(|w| !w.is_empty()).collect(),
-        operands: operands.collect(),
-    })
+    let mut groups = Vec::new();
+    let (mut depth, mut from) = (0, 0);
+    for (i, c) in rest.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                groups.push(&rest[from..i]);
+                from = i + 1;
+            }
+            _ => {}
+        }
+    }
+    groups.push(&rest[from..]);
+    let groups: Vec<Vec<&str>> = groups
+        .into_iter()
+        .map(|g| {
+            g.trim().trim_matches(['{', '}']).split(',').map(str::trim).filter(|o| !o.is_empty()).collect()
+        })
+        .filter(|g: &Vec<&str>| !g.is_empty())
+        .collect();
+    let words = opcode.split('.').filter(|w| !w.is_empty()).collect();
+    Some(Statement { words, operands: groups.concat(), groups })
 }

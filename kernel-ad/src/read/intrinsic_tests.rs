@@ -218,3 +218,54 @@ fn parallel_edges_are_one_phi_entry() {
     assert_eq!(phi.matches("entry").count(), 1, "{k}");
     assert!(k.contains("-7"), "{k}");
 }
+
+/// The body of a kernel that stores what one assembly text gives.
+fn assembled(ret: &str, text: &str, constraints: &str, args: &str) -> Result<String, String> {
+    let k = nvptx(&format!(
+        "define ptx_kernel void @k(ptr addrspace(1) %out, i16 %h, i32 %w, float %f, i32 %v) {{\n\
+         %r = call {ret} asm \"{text}\", \"{constraints}\"({args})\n store volatile {ret} %r, ptr addrspace(1) %out\n ret void }}\n"
+    ));
+    k.map(|k| shown(Ok(k))).map_err(|e| e.to_string())
+}
+
+/// Catches: assembly of CUDA's headers and of libdevice that stays opaque, or whose operands are exchanged.
+#[test]
+fn arithmetic_assembly_is_understood() {
+    let cases: &[(&str, &str, &str, &str, &[&str])] = &[
+        ("i16", "{ sub.f16 $0,$1,$2; }", "=h,h,h", "i16 %h, i16 15360", &["fsub f16 %", ", 1.0"]),
+        ("float", "{  cvt.f32.f16 $0, $1;}\\0A", "=f,h", "i16 %h", &["bitcast i16 %h to f16", "fpext"]),
+        ("i16", "{.reg.b32 f;\\0A .reg.b16 r; mov.b16 r,$1; cvt.f32.f16 f,r; sqrt.approx.ftz.f32 f,f; cvt.rn.f16.f32 r,f; mov.b16 $0,r;}",
+         "=h,h", "i16 %h", &["fpext", "math.sqrt approx_ftz f32", "fptrunc"]),
+        ("i32", "{.reg .f16 low;\\0A cvt.rn.f16.f32 low, $1;\\0A mov.b32 $0, {low,low};}\\0A", "=r,f", "float %f",
+         &["fptrunc f32 %f to f16", "shl i32", ", 16", "or i32"]),
+        ("float", "{.reg .f16 low,high;\\0A mov.b32 {low,high},$1;\\0A cvt.f32.f16 $0, high;}", "=f,r", "i32 %w",
+         &["lshr i32 %w, 16", "fpext"]),
+        ("float", "{ ex2.approx.f32 $0, $0; }", "=f,0", "float %f", &["math.exp2 approx f32 %f"]),
+        ("{ i32, i32 }", "{ mad.lo.cc.u32 $0, $2, $3, $4; madc.hi.u32 $1, $2, $3, 0; }", "=r,=r,r,r,r", "i32 %w, i32 %v, i32 7",
+         &["mul i32 %w, %v", "icmp ult", "int.mulhi_u i32 %w, %v"]),
+        ("i32", "bfind.shiftamt.u32 $0, $1;", "=r,r", "i32 %w", &["int.ctlz i32 %w", "icmp eq i32 %w, 0", "select"]),
+        ("i32", "mov.u32 $0, %laneid;", "=r", "", &["laneid"]),
+        ("i32", "mov.u32 $0, %clusterid.x;", "=r", "", &["asm"]),
+    ];
+    for (ret, text, constraints, args, wants) in cases {
+        let got = assembled(ret, text, constraints, args).unwrap_or_else(|e| panic!("`{text}`: {e}"));
+        for want in *wants {
+            assert!(got.contains(want), "`{text}` has no `{want}`:\n{got}");
+        }
+        assert_eq!(got.contains("asm"), wants.contains(&"asm"), "`{text}`:\n{got}");
+    }
+}
+
+/// Catches: assembly that touches memory, other threads or the flow of control carried through as if it were arithmetic.
+#[test]
+fn assembly_that_acts_is_refused() {
+    for text in [
+        "atom.add.release.gpu.u32 $0,[$1],1;",
+        "ld.acquire.gpu.u32 $0,[$1];",
+        "{ .reg .pred p; setp.eq.u32 p, $1, 0; @p bra done; mov.u32 $0, 1; done: }",
+        "red.async.relaxed.cluster.u32 [$1], $0;",
+    ] {
+        let e = assembled("i32", text, "=r,r", "i32 %w").expect_err(text);
+        assert!(e.contains("KAD0100"), "`{text}`: {e}");
+    }
+}

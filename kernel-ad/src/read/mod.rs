@@ -5,7 +5,6 @@
 
 mod amdgpu;
 mod asm;
-mod asm_half;
 mod call;
 mod consts;
 mod flags;
@@ -14,6 +13,8 @@ mod module;
 mod names;
 mod normalise;
 mod nvptx;
+mod ptx;
+mod ptx_convert;
 mod split;
 mod translate;
 mod trial;
