@@ -30,7 +30,7 @@ pub(super) unsafe fn launch(
     let blocks = launch.blocks() as u64;
     let workers = (device.workers as u64).min(blocks) as u32;
     let params = parameter_area(code, args);
-    let private = Private::plan(code, args, launch, workers, device.options.private_budget);
+    let private = Private::plan(code, args, launch, workers, device.options.private_budget, &device.copies);
     let regions = match (&code.private, &private) {
         (Some(p), Some(_)) => p,
         _ => &code.regions,
@@ -71,8 +71,9 @@ pub(super) unsafe fn launch(
                 }
             });
             results.into_inner().unwrap_or_else(|p| p.into_inner())?;
-            if let Some(p) = &private {
+            if let Some(p) = private {
                 pool.install(|| p.sum());
+                p.give_back(&device.copies);
             }
         }
         _ => run(0)?,

@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     pool: Option<rayon::ThreadPool>,
     workers: usize,
     options: CpuOptions,
+    /// Memory for private copies of shadows, all zero, kept from launch to launch.
+    copies: private::Pool,
 }
 
 impl CpuDevice {
@@ -89,7 +91,7 @@ impl CpuDevice {
             built.map_err(|e| tracing::warn!("the CPU device runs on one thread: {e}")).ok()
         });
         let workers = pool.as_ref().map_or(1, |_| wanted);
-        CpuDevice { inner: Arc::new(Inner { pool, workers, options }) }
+        CpuDevice { inner: Arc::new(Inner { pool, workers, options, copies: Default::default() }) }
     }
 
     /// What the device is.

@@ -5,6 +5,26 @@ use super::worker::Worker;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use shadow_mem::{Arg, DeviceBlock, DeviceMemory, ElemType, Extent, HostBlock, HostMemory, Launch};
+use std::sync::Mutex;
+
+/// Copies of earlier launches, all zero: clearing fresh memory of that size takes longer than many a launch.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Vec<HostBlock>>);
+
+impl Pool {
+    /// The smallest block that is large enough, or a new one.
+    fn take(&self, bytes: u64) -> Option<HostBlock> {
+        let mut held = self.0.lock().unwrap_or_else(|p| p.into_inner());
+        let fits = held.iter().enumerate().filter(|(_, b)| b.bytes() >= bytes && b.bytes() / 2 <= bytes);
+        match fits.min_by_key(|(_, b)| b.bytes()).map(|(i, _)| i) {
+            Some(i) => Some(held.swap_remove(i)),
+            None => {
+                drop(held);
+                HostMemory.allocate(bytes, 64).ok()
+            }
+        }
+    }
+}
 
 /// How the parameters that a kernel only adds into are given to the workers.
 pub(super) struct Private {
@@ -25,7 +45,14 @@ unsafe impl Sync for Private {}
 impl Private {
     /// Copies for every worker but the first, or `None` when atomics are the better choice: no variant without them,
     /// no memory within the budget, or much more shadow than threads.
-    pub fn plan(code: &Code, args: &[Arg], launch: &Launch, workers: u32, budget: u64) -> Option<Private> {
+    pub fn plan(
+        code: &Code,
+        args: &[Arg],
+        launch: &Launch,
+        workers: u32,
+        budget: u64,
+        pool: &Pool,
+    ) -> Option<Private> {
         code.private.as_ref()?;
         let mut buffers = Vec::new();
         let mut total = 0u128;
@@ -40,10 +67,18 @@ impl Private {
         }
         for b in &mut buffers {
             for _ in 1..workers {
-                b.copies.push(HostMemory.allocate(b.target.bytes, 64).ok()?);
+                b.copies.push(pool.take(b.target.bytes)?);
             }
         }
         Some(Private { buffers })
+    }
+
+    /// Hands the copies on to the next launch. They must have been summed, which clears them.
+    pub fn give_back(self, pool: &Pool) {
+        let mut held = pool.0.lock().unwrap_or_else(|p| p.into_inner());
+        // What is still there was not wanted by this launch: keep no more than one launch uses.
+        held.clear();
+        held.extend(self.buffers.into_iter().flat_map(|b| b.copies));
     }
 
     /// Bytes of all copies.
@@ -61,7 +96,7 @@ impl Private {
         }
     }
 
-    /// Adds the copies to the buffers.
+    /// Adds the copies to the buffers, and clears them.
     pub fn sum(&self) {
         for b in &self.buffers {
             let (elem, b) = (b.elem, b.parts());
@@ -92,26 +127,30 @@ struct Parts {
 }
 
 impl Parts {
-    fn sum_as<T: Copy + Send + Sync>(&self, add: fn(T, T) -> T) {
+    fn sum_as<T: Copy + Default + PartialEq + Send + Sync>(&self, add: fn(T, T) -> T) {
         let len = self.target.bytes as usize / size_of::<T>();
         if len == 0 || self.copies.is_empty() {
             return;
         }
         // SAFETY: the launch is over, so nothing else touches the buffer or the copies; the launcher checked that the
         // buffer is aligned to its elements and apart from every other.
-        let (into, from) = unsafe {
+        let (into, copies) = unsafe {
             let into = std::slice::from_raw_parts_mut(self.target.address as *mut T, len);
-            let from: Vec<&[T]> =
-                self.copies.iter().map(|&c| std::slice::from_raw_parts(c as *const T, len)).collect();
-            (into, from)
+            let copies: Vec<&mut [T]> =
+                self.copies.iter().map(|&c| std::slice::from_raw_parts_mut(c as *mut T, len)).collect();
+            (into, copies)
         };
-        const CHUNK: usize = 1 << 14;
-        into.par_chunks_mut(CHUNK).enumerate().for_each(|(i, part)| {
-            for copy in &from {
-                for (a, x) in part.iter_mut().zip(&copy[i * CHUNK..]) {
-                    *a = add(*a, *x);
+        const CHUNK: usize = 1 << 12;
+        for copy in copies {
+            into.par_chunks_mut(CHUNK).zip(copy.par_chunks_mut(CHUNK)).for_each(|(into, part)| {
+                // A worker takes neighbouring blocks, which mostly add into one part of the buffer.
+                if part.iter().all(|x| *x == T::default()) {
+                    return;
                 }
-            }
-        });
+                for (a, x) in into.iter_mut().zip(part) {
+                    *a = add(*a, std::mem::take(x));
+                }
+            });
+        }
     }
 }

@@ -113,7 +113,8 @@ pub fn describe_params(k: &Kernel, specs: &mut [ParamSpec], writes: &Writes) {
     }
 }
 
-/// The type of what is added behind a pointer, if the kernel does nothing else there.
+/// The type of what is added behind a pointer, if the kernel does nothing else there and threads may collide: where
+/// none do, a launcher gains nothing by private copies.
 fn only_added(k: &Kernel, param: Value) -> Option<Type> {
     let mut derived: HashSet<Value> = HashSet::from([param]);
     let mut grown = true;
@@ -134,6 +135,7 @@ fn only_added(k: &Kernel, param: Value) -> Option<Type> {
         }
     }
     let mut found: Option<Type> = None;
+    let mut collisions = false;
     for (_, i) in k.iter_insts() {
         let data = &k.insts[i];
         let mut uses = false;
@@ -141,14 +143,15 @@ fn only_added(k: &Kernel, param: Value) -> Option<Type> {
         if !uses || data.result.is_some_and(|r| derived.contains(&r)) {
             continue;
         }
-        let Op::Accumulate { ptr, val, .. } = &data.op else { return None };
+        let Op::Accumulate { ptr, val, atomic, .. } = &data.op else { return None };
         let ty = k.ty(*val);
+        collisions |= atomic;
         if !derived.contains(ptr) || found.is_some_and(|f| f != ty) {
             return None;
         }
         found = Some(ty);
     }
-    found
+    found.filter(|_| collisions)
 }
 
 /// What the launcher must check.
