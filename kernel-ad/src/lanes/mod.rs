@@ -28,6 +28,16 @@ use crate::kernel::{verify, Kernel, MathFn, Op, Special};
 /// The kernel for `width` threads at a time; `None` when it has operations that tie threads together, or when lanes would
 /// gain nothing.
 pub fn widen(k: &Kernel, width: u16) -> Option<Kernel> {
+    // Functions of libm are called lane by lane: vectors around them gain nothing.
+    let calls = |(_, i)| matches!(&k.insts[i].op, Op::Math { func, .. } if !in_vectors(*func));
+    if k.iter_insts().any(calls) {
+        return None;
+    }
+    widen_any(k, width)
+}
+
+/// The same, functions of libm included.
+fn widen_any(k: &Kernel, width: u16) -> Option<Kernel> {
     if width < 2 || !fits(k) {
         return None;
     }
@@ -49,8 +59,6 @@ fn fits(k: &Kernel) -> bool {
         Op::Barrier { .. } | Op::Warp { .. } | Op::Asm { .. } => false,
         // They name the thread, and end it.
         Op::Call { .. } | Op::Trap | Op::Unreachable => false,
-        // Functions of libm are called lane by lane: vectors around them gain nothing.
-        Op::Math { func, .. } => in_vectors(*func),
         Op::Special(s) => {
             !matches!(s, Special::LaneId | Special::WarpId | Special::LaneMask(_) | Special::Clock)
         }
