@@ -147,7 +147,10 @@ fn divergence_is_an_error() {
     match r.launch(Launch::new(1, 64), &[ptr(&out)]) {
         Err(Error::DivergentBarrier { block: [0, 0, 0], thread: [40, 0, 0], place, reason, .. }) => {
             assert!(place.contains("cpu.cu"), "{place}");
-            assert!(reason.contains("24 of 64 threads") && reason.contains("thread 0 of the block"), "{reason}");
+            assert!(
+                reason.contains("24 of 64 threads") && reason.contains("thread 0 of the block"),
+                "{reason}"
+            );
         }
         other => panic!("{other:?}"),
     }
