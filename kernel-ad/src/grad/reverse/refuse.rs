@@ -173,8 +173,6 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             Some(d)
         }
         Op::MemCopy { dst, src, .. } => {
-            let from_active = input.prov.kind(*src) != PtrKind::Plain;
-            let _ = from_active;
             if input.activity.is_useful_memory(input.prov, *dst) {
                 place(k, input, *dst).or_else(|| unknown(k, input, *src))
             } else {
