@@ -13,6 +13,7 @@ pub mod emit;
 pub mod facts;
 pub mod gen;
 pub mod grad;
+pub mod idiom;
 pub mod interp;
 pub mod jit;
 pub mod kernel;

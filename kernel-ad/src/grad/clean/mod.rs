@@ -14,7 +14,7 @@ use crate::kernel::{Kernel, Value};
 use cranelift_entity::SecondaryMap;
 
 /// Replaces values in all operands: `map[v]` if there, else `v`. Chains are followed.
-pub(super) fn replace_values(k: &mut Kernel, map: &SecondaryMap<Value, Option<Value>>) {
+pub(crate) fn replace_values(k: &mut Kernel, map: &SecondaryMap<Value, Option<Value>>) {
     for b in k.layout.clone() {
         for i in k.blocks[b].insts.clone() {
             k.insts[i].op.map_operands(|v| resolve(map, v));

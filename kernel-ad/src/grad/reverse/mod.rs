@@ -22,6 +22,7 @@ use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
 use crate::facts::{Activity, Provenance, Writes};
 use crate::grad::shadow::insert_shadows;
+use crate::idiom;
 use crate::kernel::*;
 use crate::plan::{self, PlanOptions, Recipes};
 use input::Input;
@@ -36,7 +37,7 @@ use tape::Tape;
 /// Roles that do not fit, and everything that reverse mode does not support, each with its place.
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
     let mut specs = primal_specs(primal, roles)?;
-    let mut k = primal.clone();
+    let mut k = idiom::recognise(primal);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
     let regions = canonicalise(&mut k)?;

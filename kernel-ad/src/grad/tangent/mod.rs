@@ -18,6 +18,7 @@ use crate::cfg::Cfg;
 use crate::diag::Result;
 use crate::facts::{Activity, Base, Provenance, Writes};
 use crate::grad::shadow::insert_shadows;
+use crate::idiom;
 use crate::kernel::*;
 use shadow_mem::{Assumption, Mode, Role, Stats};
 
@@ -41,6 +42,7 @@ impl Input<'_> {
 /// # Errors
 /// Roles that do not fit, and everything that forward mode does not support, each with its place.
 pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
+    let primal = &idiom::recognise(primal);
     let mut params = primal_specs(primal, roles)?;
     let cfg = Cfg::new(primal);
     let prov = Provenance::new(primal, &cfg, roles);
