@@ -2,14 +2,18 @@
 
 mod cli;
 mod faults;
+mod support;
 
 use kernel_ad::case::Case;
 use kernel_ad::check::{self, Options, Verdict};
+use kernel_ad::diag::Diagnostics;
 use kernel_ad::grad;
 use kernel_ad::jit::Device;
+use kernel_ad::kernel::Kernel;
 use kernel_ad::read::ReadOptions;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
@@ -43,11 +47,57 @@ fn name(path: &Path) -> String {
 /// Which oracles a case may skip, and why that is right.
 const MAY_SKIP: &[(&str, &str, &str)] = &[];
 
-fn check_one(path: &Path) -> Result<(), String> {
+/// A case that passed every oracle.
+struct Passed {
+    path: PathBuf,
+    kernel: Kernel,
+    /// The two kernels of split mode passed as well.
+    split: bool,
+}
+
+/// A case that was refused with its code.
+struct Refused {
+    path: PathBuf,
+    code: String,
+    /// It is read, and its primal passed; otherwise reading itself refuses it.
+    primal: bool,
+}
+
+/// All cases, run once for all tests: those that passed, and what went wrong with the others.
+struct Outcomes {
+    passed: Vec<Passed>,
+    refused: Vec<Refused>,
+    wrong: Vec<String>,
+    wrongly_refused: Vec<String>,
+}
+
+fn outcomes() -> &'static Outcomes {
+    static ALL: OnceLock<Outcomes> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let (refused, good): (Vec<_>, Vec<_>) =
+            files(&folder()).into_iter().partition(|p| refusal(p).is_some());
+        let run = |p: &PathBuf| check_one(p).map_err(|e| format!("{}:\n{e}", name(p)));
+        let good: Vec<_> = good.par_iter().map(run).collect();
+        let run = |p: &PathBuf| refused_one(p).map_err(|e| format!("{}:\n{e}", name(p)));
+        let refused: Vec<_> = refused.par_iter().map(run).collect();
+        let (passed, wrong): (Vec<_>, Vec<_>) = good.into_iter().partition(Result::is_ok);
+        let (refused, wrongly): (Vec<_>, Vec<_>) = refused.into_iter().partition(Result::is_ok);
+        Outcomes {
+            passed: passed.into_iter().flatten().collect(),
+            refused: refused.into_iter().flatten().collect(),
+            wrong: wrong.into_iter().filter_map(Result::err).collect(),
+            wrongly_refused: wrongly.into_iter().filter_map(Result::err).collect(),
+        }
+    })
+}
+
+fn check_one(path: &Path) -> Result<Passed, String> {
     let case = Case::load(path).map_err(|e| e.to_string())?;
-    let report =
-        check::check(&case, &ReadOptions::default(), Some(&Device::cpu()), &Options::default(), &mut |_| ())
-            .map_err(|e| e.to_string())?;
+    let subject = check::subject(&case, &ReadOptions::default()).map_err(|e| e.to_string())?;
+    let report = check::with_engines(Some(&Device::cpu()), |e| {
+        check::ladder(&subject, e, &Options::default(), "cpu", &mut |_| ())
+    });
+    let report = report.map_err(|e| e.to_string())?;
     let bad: Vec<_> = report
         .findings
         .iter()
@@ -58,36 +108,46 @@ fn check_one(path: &Path) -> Result<(), String> {
         })
         .map(|f| format!("    {} {}: {:?} > {:?} {}", f.verdict.word(), f.oracle, f.error, f.limit, f.detail))
         .collect();
-    match bad.is_empty() {
-        true => Ok(()),
-        false => Err(bad.join("\n")),
+    if !bad.is_empty() {
+        return Err(bad.join("\n"));
     }
+    let split = report.findings.iter().any(|f| f.oracle.contains("split") && f.verdict == Verdict::Pass);
+    Ok(Passed { path: path.into(), kernel: subject.primal, split })
 }
 
 // Catches a wrong gradient of any feature that the cases cover, and an oracle that stops running.
 #[test]
 fn every_case_passes_every_oracle() {
-    let all: Vec<_> = files(&folder()).into_iter().filter(|p| refusal(p).is_none()).collect();
-    assert!(all.len() >= 40, "only {} cases were found", all.len());
-    let wrong: Vec<_> =
-        all.par_iter().filter_map(|p| Some(format!("{}:\n{}", name(p), check_one(p).err()?))).collect();
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+    let o = outcomes();
+    let count = o.passed.len() + o.wrong.len();
+    assert!(count >= 60, "only {count} cases were found");
+    assert!(o.wrong.is_empty(), "{} of {count} cases:\n{}", o.wrong.len(), o.wrong.join("\n"));
 }
 
-fn refused_one(path: &Path, code: &str) -> Result<(), String> {
+fn has_code_and_place(e: &Diagnostics, code: &str) -> Result<(), String> {
+    let mut found = e.0.iter().filter(|d| d.code.to_string() == code).peekable();
+    if found.peek().is_none() {
+        return Err(format!("another code: {e}"));
+    }
+    match found.any(|d| d.place.as_ref().is_some_and(|p| p.line > 0)) {
+        true => Ok(()),
+        false => Err(format!("without a place: {e}")),
+    }
+}
+
+fn refused_one(path: &Path) -> Result<Refused, String> {
+    let code = refusal(path).expect("a refused case");
     let case = Case::load(path).map_err(|e| e.to_string())?;
-    let kernel = check::load_kernel(&case, &ReadOptions::default()).map_err(|e| e.to_string())?;
+    let kernel = match check::load_kernel(&case, &ReadOptions::default()) {
+        Ok(k) => k,
+        Err(e) => {
+            has_code_and_place(&e, &code)?;
+            return Ok(Refused { path: path.into(), code, primal: false });
+        }
+    };
     match grad::reverse(&kernel, &case.roles(), &Default::default()) {
         Ok(_) => return Err("was differentiated".into()),
-        Err(e) => {
-            if !e.0.iter().any(|d| d.code.to_string() == code) {
-                return Err(format!("another code: {e}"));
-            }
-            if !e.0.iter().any(|d| d.code.to_string() == code && d.place.as_ref().is_some_and(|p| p.line > 0))
-            {
-                return Err(format!("without a place: {e}"));
-            }
-        }
+        Err(e) => has_code_and_place(&e, &code)?,
     }
     let findings = check::with_engines(Some(&Device::cpu()), |e| check::primal_only(&case, &kernel, e));
     let bad: Vec<_> = findings
@@ -97,7 +157,7 @@ fn refused_one(path: &Path, code: &str) -> Result<(), String> {
         .map(|f| format!("{}: {}", f.oracle, f.detail))
         .collect();
     match bad.is_empty() {
-        true => Ok(()),
+        true => Ok(Refused { path: path.into(), code, primal: true }),
         false => Err(bad.join("\n")),
     }
 }
@@ -119,11 +179,8 @@ fn large_launches_are_checked_on_the_device() {
 // Catches a gradient of something that is not supported, a refusal without code or place, and a primal that does not run.
 #[test]
 fn what_is_not_supported_is_refused_and_runs_as_primal() {
-    let all: Vec<_> = files(&folder()).into_iter().filter_map(|p| Some((refusal(&p)?, p))).collect();
-    assert!(all.len() >= 5, "only {} refused cases were found", all.len());
-    let wrong: Vec<_> = all
-        .iter()
-        .filter_map(|(code, p)| Some(format!("{} ({code}):\n{}", name(p), refused_one(p, code).err()?)))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let o = outcomes();
+    let count = o.refused.len() + o.wrongly_refused.len();
+    assert!(count >= 5, "only {count} refused cases were found");
+    assert!(o.wrongly_refused.is_empty(), "{}", o.wrongly_refused.join("\n"));
 }
