@@ -56,10 +56,29 @@ impl<M: DeviceMemory> Heap<M> {
         Ok(Pair { primal: self.buffer(data)?, shadow: self.zeros(Use::Shadow, data.len())? })
     }
 
+    /// Memory that holds the addresses of these buffers, `None` for null; its shadow holds those of their shadows.
+    /// A kernel takes it for an array of pointers. The buffers must outlive the launches, and stay where they are.
+    pub fn pointers(&self, to: &[Option<Place>]) -> Result<Pair<u64, M::Block>, MemoryError> {
+        let primal: Vec<u64> = to.iter().map(|p| p.map_or(0, |p| p.primal.address)).collect();
+        let shadow: Vec<u64> = to.iter().map(|p| p.and_then(|p| p.shadow).map_or(0, |s| s.address)).collect();
+        let pair = self.pair(&primal)?;
+        pair.seed(&shadow)?;
+        Ok(pair)
+    }
+
     /// A differentiated scalar, with a shadow of one zero.
     pub fn active<T: Pod>(&self, value: T) -> Result<ActiveScalar<T, M::Block>, MemoryError> {
         Ok(ActiveScalar { value, shadow: self.zeros(Use::Shadow, 1)? })
     }
+}
+
+/// Where a buffer and its shadow lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The primal.
+    pub primal: Extent,
+    /// The shadow, if there is one.
+    pub shadow: Option<Extent>,
 }
 
 /// A block that is booked in a ledger.
@@ -138,6 +157,11 @@ impl<T: Pod, B: DeviceBlock> Pair<T, B> {
     /// True when it has no elements.
     pub fn is_empty(&self) -> bool {
         self.primal.is_empty()
+    }
+
+    /// Where both lie, for a pointer in memory ([`Heap::pointers`]).
+    pub fn place(&self) -> Place {
+        Place { primal: self.primal.extent(), shadow: Some(self.shadow.extent()) }
     }
 
     /// The primal contents.

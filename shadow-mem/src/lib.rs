@@ -18,7 +18,7 @@ pub mod run;
 
 pub use account::{Bytes, Ledger, Use};
 pub use arena::{TapeArena, TapeError, TapeSize, TAPE_ALIGN};
-pub use buffer::{ActiveScalar, Booked, Buffer, Heap, Pair, BUFFER_ALIGN};
+pub use buffer::{ActiveScalar, Booked, Buffer, Heap, Pair, Place, BUFFER_ALIGN};
 pub use check::{check_launch, Bindings, BoundArg, LaunchError, LaunchProblem};
 pub use expr::{Expr, ExprError};
 pub use file::ManifestError;

@@ -23,11 +23,15 @@ impl Case {
             let is = match &a.kind {
                 ArgKind::Buffer { .. } => "a buffer (it has len)".to_string(),
                 ArgKind::Scalar { data, .. } => format!("a scalar of {} bytes", data.bytes.len()),
+                ArgKind::Memory { .. } => "a pointer to pointers or structs".to_string(),
+                ArgKind::Null => "a null pointer".to_string(),
                 ArgKind::Struct { .. } => format!("a struct of {} bytes", a.extent().0),
             };
             let (fits, wants) = match (&p.passing, &a.kind) {
                 (Passing::Pointer { .. }, k) => {
-                    (matches!(k, ArgKind::Buffer { .. }), "a pointer".to_string())
+                    let pointer =
+                        matches!(k, ArgKind::Buffer { .. } | ArgKind::Memory { .. } | ArgKind::Null);
+                    (pointer, "a pointer".to_string())
                 }
                 (Passing::Scalar { ty }, k) => {
                     let wants = match ty {
@@ -41,7 +45,7 @@ impl Case {
                     };
                     (matches!(k, ArgKind::Scalar { data, .. } if same(data)), wants)
                 }
-                (Passing::Struct, ArgKind::Buffer { .. }) => {
+                (Passing::Struct, ArgKind::Buffer { .. } | ArgKind::Memory { .. } | ArgKind::Null) => {
                     (false, format!("a struct of {} bytes", p.bytes))
                 }
                 (Passing::Struct, _) => (a.extent().0 == p.bytes, format!("a struct of {} bytes", p.bytes)),

@@ -12,6 +12,8 @@ pub enum LeafKind {
     Buffer,
     /// Passed by value.
     Scalar,
+    /// A number in memory that holds pointers or structs.
+    Member,
     /// A module-level variable.
     Global,
 }
@@ -23,8 +25,10 @@ pub struct Leaf {
     pub path: String,
     /// Index of the kernel parameter (or of the module-level variable).
     pub arg: usize,
-    /// Byte offset in that parameter; not 0 only inside structs.
+    /// Byte offset in that parameter, or in the holder; not 0 only inside structs.
     pub offset: u64,
+    /// The memory that holds it (a member) or the pointer to it (a buffer); none for what a parameter holds.
+    pub holder: Option<usize>,
     /// Buffer, scalar or global.
     pub kind: LeafKind,
     /// Role.
@@ -49,24 +53,44 @@ impl Leaf {
     }
 }
 
+/// Memory that holds pointers or structs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// As of a leaf.
+    pub path: String,
+    /// Index of the kernel parameter.
+    pub arg: usize,
+    /// Where the pointer to it lies: byte offset in the parameter, or in the holder around it.
+    pub offset: u64,
+    /// The holder around it. It comes before this one in the list.
+    pub holder: Option<usize>,
+    /// Size.
+    pub bytes: u64,
+    /// It has a shadow, which holds the pointers to the shadows of what it points to.
+    pub shadowed: bool,
+}
+
 /// All memory of a launch, primal and shadow.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// Leaves in order of the parameters, then of the globals.
     pub leaves: Vec<Leaf>,
+    /// Memory that holds pointers.
+    pub holders: Vec<Holder>,
 }
 
 impl Image {
     /// The memory before the launch of a case.
     pub fn of(case: &Case) -> Image {
-        let mut leaves = Vec::new();
+        let mut image = Image { leaves: Vec::new(), holders: Vec::new() };
+        let inside = |arg, global| Inside { arg, offset: 0, holder: None, global };
         for (i, a) in case.args.iter().enumerate() {
-            flatten(a, a.name.clone(), i, 0, false, &mut leaves);
+            image.flatten(a, a.name.clone(), inside(i, false));
         }
         for (i, g) in case.globals.iter().enumerate() {
-            flatten(g, g.name.clone(), i, 0, true, &mut leaves);
+            image.flatten(g, g.name.clone(), inside(i, true));
         }
-        Image { leaves }
+        image
     }
 
     /// The same memory with every float as a double.
@@ -76,13 +100,29 @@ impl Image {
             false => d.clone(),
         };
         let leaf = |l: &Leaf| Leaf { data: wide(&l.data), shadow: wide(&l.shadow), ..l.clone() };
-        Image { leaves: self.leaves.iter().map(leaf).collect() }
+        Image { leaves: self.leaves.iter().map(leaf).collect(), holders: self.holders.clone() }
     }
 
-    /// The leaves of one kernel parameter, in order of their offsets.
+    /// The leaves of one kernel parameter, in order of their offsets; not what is reached through pointers in memory.
     pub fn param(&self, index: usize) -> impl Iterator<Item = (usize, &Leaf)> {
-        let mine = move |l: &Leaf| l.kind != LeafKind::Global && l.arg == index;
+        let mine = move |l: &Leaf| l.kind != LeafKind::Global && l.arg == index && l.holder.is_none();
         self.leaves.iter().enumerate().filter(move |(_, l)| mine(l))
+    }
+
+    /// The memory of pointers or structs that one kernel parameter points to, itself or by a field.
+    pub fn param_holders(&self, index: usize) -> impl Iterator<Item = (usize, &Holder)> {
+        self.holders.iter().enumerate().filter(move |(_, h)| h.arg == index && h.holder.is_none())
+    }
+
+    /// Contents of the shadow that a leaf has memory of its own for. Behind a pointer in memory with a shadow
+    /// everything has one, so that no pointer there is null; what is not differentiated has zeros.
+    pub fn own_shadow(&self, l: &Leaf) -> Option<Data> {
+        let held = l.kind == LeafKind::Buffer && l.holder.is_some_and(|h| self.holders[h].shadowed);
+        match l.active() {
+            true if l.kind != LeafKind::Member => Some(l.shadow.clone()),
+            false if held => Some(Data::zeros(l.data.ty, l.data.len())),
+            _ => None,
+        }
     }
 
     /// The module-level variable of that name.
@@ -110,19 +150,54 @@ impl Image {
     }
 }
 
-fn flatten(a: &Arg, path: String, arg: usize, offset: u64, global: bool, out: &mut Vec<Leaf>) {
-    let mut leaf = |kind, data: &Data, shadow: &Data| {
-        let (data, shadow) = (data.clone(), shadow.clone());
-        out.push(Leaf { path: path.clone(), arg, offset, kind, role: a.role, ty: data.ty, data, shadow });
-    };
-    match &a.kind {
-        ArgKind::Buffer { data, shadow } if global => leaf(LeafKind::Global, data, shadow),
-        ArgKind::Buffer { data, shadow } => leaf(LeafKind::Buffer, data, shadow),
-        ArgKind::Scalar { data, shadow } => leaf(LeafKind::Scalar, data, shadow),
-        ArgKind::Struct { fields } => {
-            for (f, at) in fields.iter().zip(field_offsets(fields).0) {
-                flatten(f, format!("{path}.{}", f.name), arg, offset + at, global, out);
+/// Where an argument stands.
+#[derive(Clone, Copy)]
+struct Inside {
+    arg: usize,
+    offset: u64,
+    holder: Option<usize>,
+    global: bool,
+}
+
+impl Image {
+    fn flatten(&mut self, a: &Arg, path: String, at: Inside) {
+        match &a.kind {
+            ArgKind::Buffer { data, shadow } => {
+                let kind = if at.global { LeafKind::Global } else { LeafKind::Buffer };
+                self.leaf(a, path, at, kind, (data, shadow));
             }
+            ArgKind::Scalar { data, shadow } => {
+                let kind = if at.holder.is_some() { LeafKind::Member } else { LeafKind::Scalar };
+                self.leaf(a, path, at, kind, (data, shadow));
+            }
+            ArgKind::Struct { fields } => self.all(fields, &path, at),
+            ArgKind::Memory { elements } => {
+                let (_, bytes) = field_offsets(elements);
+                let align = elements.iter().map(|e| e.extent().1).max().unwrap_or(1);
+                self.holders.push(Holder {
+                    path: path.clone(),
+                    arg: at.arg,
+                    offset: at.offset,
+                    holder: at.holder,
+                    bytes: bytes.next_multiple_of(align),
+                    shadowed: a.role != Role::Const,
+                });
+                let holder = Some(self.holders.len() - 1);
+                self.all(elements, &path, Inside { offset: 0, holder, ..at });
+            }
+            ArgKind::Null => {}
         }
+    }
+
+    fn all(&mut self, list: &[Arg], path: &str, at: Inside) {
+        for (f, offset) in list.iter().zip(field_offsets(list).0) {
+            self.flatten(f, format!("{path}.{}", f.name), Inside { offset: at.offset + offset, ..at });
+        }
+    }
+
+    fn leaf(&mut self, a: &Arg, path: String, at: Inside, kind: LeafKind, (data, shadow): (&Data, &Data)) {
+        let (data, shadow) = (data.clone(), shadow.clone());
+        let Inside { arg, offset, holder, .. } = at;
+        self.leaves.push(Leaf { path, arg, offset, holder, kind, role: a.role, ty: data.ty, data, shadow });
     }
 }

@@ -7,12 +7,13 @@ mod data;
 mod fit;
 mod image;
 mod init;
+mod memory;
 mod npy;
 mod roles;
 mod schema;
 
 pub use data::{type_name, Data, Number};
-pub use image::{Image, Leaf, LeafKind};
+pub use image::{Holder, Image, Leaf, LeafKind};
 pub use npy::{read as read_npy, write as write_npy};
 
 use crate::diag::Result;
@@ -75,6 +76,13 @@ pub enum ArgKind {
         /// Fields in order.
         fields: Vec<Arg>,
     },
+    /// A pointer to memory that holds these one behind the other, as the fields of a struct in C: pointers, numbers, structs.
+    Memory {
+        /// What lies there.
+        elements: Vec<Arg>,
+    },
+    /// A null pointer.
+    Null,
 }
 
 impl Case {
@@ -99,6 +107,7 @@ impl Arg {
     pub fn has_shadow(&self) -> bool {
         match &self.kind {
             ArgKind::Struct { fields } => fields.iter().any(Arg::has_shadow),
+            ArgKind::Null => false,
             _ => self.role != Role::Const,
         }
     }
@@ -106,7 +115,7 @@ impl Arg {
     /// Size and alignment in the parameter area: C layout.
     pub fn extent(&self) -> (u64, u64) {
         match &self.kind {
-            ArgKind::Buffer { .. } => (8, 8),
+            ArgKind::Buffer { .. } | ArgKind::Memory { .. } | ArgKind::Null => (8, 8),
             ArgKind::Scalar { data, .. } => (data.bytes.len() as u64, data.ty.bytes() as u64),
             ArgKind::Struct { fields } => {
                 let align = fields.iter().map(|f| f.extent().1).max().unwrap_or(1);

@@ -1,8 +1,9 @@
 //! The TOML of a case file, and its errors.
 
-use super::{Arg, ArgKind, Case, Data, Number};
+use super::{memory, Arg, ArgKind, Case, Data, Number};
 use crate::case::init::Init;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
+use serde::de::IntoDeserializer;
 use serde::Deserialize;
 use shadow_mem::{ElemType, Role};
 use std::io::Read;
@@ -26,32 +27,55 @@ struct RawCase {
     global: Vec<Spanned<RawArg>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawArg {
-    name: Option<String>,
+pub(super) struct RawArg {
+    pub name: Option<String>,
     #[serde(rename = "type")]
-    ty: Option<ElemType>,
-    len: Option<usize>,
-    init: Option<Init>,
-    value: Option<Value>,
-    role: Option<Role>,
-    shadow: Option<Init>,
-    fields: Option<Vec<Spanned<RawArg>>>,
+    pub ty: Option<RawType>,
+    pub len: Option<usize>,
+    pub init: Option<Init>,
+    pub value: Option<Value>,
+    /// In an array of structs: one number for each of them.
+    pub each: Option<Init>,
+    pub role: Option<Role>,
+    pub shadow: Option<Init>,
+    pub fields: Option<Vec<Spanned<RawArg>>>,
+    /// What the pointers in memory point to.
+    pub targets: Option<Vec<Spanned<RawArg>>>,
+    /// A null pointer.
+    #[serde(default)]
+    pub null: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawType {
+    Elem(ElemType),
+    Pointer,
+}
+
+impl<'de> Deserialize<'de> for RawType {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<RawType, D::Error> {
+        let word = String::deserialize(d)?;
+        match word.as_str() {
+            "ptr" => Ok(RawType::Pointer),
+            _ => ElemType::deserialize(word.into_deserializer()).map(RawType::Elem),
+        }
+    }
+}
+
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
-enum Value {
+pub(super) enum Value {
     One(Number),
     Many(Vec<Number>),
 }
 
 /// What the errors of one file have in common, and what they are gathered in.
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     path: &'t Path,
-    dir: &'t Path,
+    pub dir: &'t Path,
     errors: Vec<Diagnostic>,
 }
 
@@ -109,7 +133,7 @@ fn dims(r: &mut Reader, what: &str, given: &Spanned<Vec<u32>>) -> [u32; 3] {
     std::array::from_fn(|i| n.get(i).copied().unwrap_or(1))
 }
 
-fn args(r: &mut Reader, raw: Vec<Spanned<RawArg>>, what: &str, role: Option<Role>) -> Vec<Arg> {
+pub(super) fn args(r: &mut Reader, raw: Vec<Spanned<RawArg>>, what: &str, role: Option<Role>) -> Vec<Arg> {
     let mut out: Vec<Arg> = Vec::new();
     for (i, a) in raw.into_iter().enumerate() {
         let span = a.span();
@@ -120,7 +144,7 @@ fn args(r: &mut Reader, raw: Vec<Spanned<RawArg>>, what: &str, role: Option<Role
         if out.iter().any(|o| o.name == name) {
             r.error(&span, format!("two {what}s are named `{name}`"));
         }
-        match arg(r, a.into_inner(), &span, i, role) {
+        match arg(r, a.into_inner(), &span, i, role, what != "global") {
             Ok((role, kind)) => out.push(Arg { name, role, kind }),
             Err(message) => r.error(&span, format!("{what} `{name}`: {message}")),
         }
@@ -148,7 +172,14 @@ fn arg(
     span: &Range<usize>,
     index: usize,
     inherited: Option<Role>,
+    pointers: bool,
 ) -> std::result::Result<(Role, ArgKind), String> {
+    if pointers && memory::is_memory(&a) {
+        return memory::arg(r, a, span, inherited);
+    }
+    if a.each.is_some() || a.targets.is_some() || a.null {
+        return Err("each, targets and null belong to pointers in memory and to arrays of structs".into());
+    }
     if let Some(fields) = a.fields {
         if a.ty.is_some() || a.len.is_some() || a.value.is_some() || a.init.is_some() || a.shadow.is_some() {
             return Err("a struct has fields only; type, len, value, init and shadow belong to them".into());
@@ -157,7 +188,9 @@ fn arg(
         let fields = args(r, fields, "field", Some(role));
         return Ok((role, ArgKind::Struct { fields }));
     }
-    let ty = a.ty.ok_or("type is missing (f16 bf16 f32 f64 i8 i16 i32 i64)")?;
+    let Some(RawType::Elem(ty)) = a.ty else {
+        return Err("type is missing (f16 bf16 f32 f64 i8 i16 i32 i64, or ptr with targets)".into());
+    };
     let fits = |role: Role| ty.is_float() || role == Role::Const;
     let role = match a.role {
         Some(role) if !fits(role) => return Err("an integer has no derivative: its role is const".into()),

@@ -40,6 +40,35 @@ fn the_contract_is_read() {
     assert_eq!(im.leaves[6].data.to_f64(), [3.0, 4.0]);
 }
 
+/// Catches a member or pointer at a wrong offset, a struct that shares another's number, and a shadow that is forgotten.
+#[test]
+fn pointers_in_memory_are_laid_out_as_in_c() {
+    let c = parse(
+        "[[arg]]\nname='m'\nlen=2\nrole='dup'\nfields=[{name='n',type='i32',each={values=[3,4]}},\
+         {name='x',type='ptr',targets=[{type='f32',len=3},{null=true}]},{name='k',type='f32',value=0.5},\
+         {name='own',type='f64',len=2,role='const'}]\n\
+         [[arg]]\nname='r'\ntype='ptr'\ntargets=[{type='ptr',targets=[{type='f32',len=1}]}]\n",
+    )
+    .unwrap();
+    let im = Image::of(&c);
+    let of =
+        |l: &Leaf| (l.path.clone(), l.offset, l.holder, l.data.get(0), im.own_shadow(l).map(|s| s.len()));
+    let got: Vec<_> = im.leaves.iter().map(of).collect();
+    let want = [
+        ("m.0.n", 0, Some(0), 3.0, None),
+        ("m.0.x", 8, Some(0), 0.0, Some(3)),
+        ("m.0.k", 16, Some(0), 0.5, None),
+        ("m.0.own", 24, Some(0), 0.0, Some(2)),
+        ("m.1.n", 32, Some(0), 4.0, None),
+        ("m.1.k", 48, Some(0), 0.5, None),
+        ("m.1.own", 56, Some(0), 0.0, Some(2)),
+        ("r.target0.target0", 0, Some(2), 0.0, None),
+    ];
+    assert_eq!(got, want.map(|(p, o, h, x, s)| (p.to_string(), o, h, x, s)));
+    let holders: Vec<_> = im.holders.iter().map(|h| (h.bytes, h.holder, h.shadowed)).collect();
+    assert_eq!(holders, [(64, None, true), (8, None, false), (8, Some(1), false)]);
+}
+
 /// Catches contents that depend on anything but the seed.
 #[test]
 fn seeds_fix_the_contents() {
@@ -70,6 +99,11 @@ fn mistakes_are_located() {
         ("[[arg]]\ntype='f32'\nlen=4\ninit={npy='nowhere.npy'}\n", "nowhere.npy", 5),
         ("[[arg]]\nname='a'\ntype='f32'\nvalue=4\n[[arg]]\nname='a'\ntype='f32'\nvalue=4\n", "two args", 9),
         ("[[global]]\ntype='f32'\nvalue=4\n", "is a buffer", 5),
+        ("[[arg]]\ntype='ptr'\n", "goes with targets", 5),
+        ("[[arg]]\ntype='ptr'\ntargets=[{type='f32',value=1.0}]\n", "is a value", 5),
+        ("[[arg]]\nnull=true\nlen=3\n", "null stands alone", 5),
+        ("[[arg]]\nlen=2\nfields=[{name='p',type='ptr',targets=[{null=true}]}]\n", "1 targets for 2", 5),
+        ("[[arg]]\ntype='f32'\neach={fill=1}\n", "belong to pointers", 5),
     ];
     for (text, part, line) in cases {
         let e = parse(text).unwrap_err();

@@ -86,58 +86,94 @@ struct Placed {
     shadows: Vec<Option<Pointer>>,
     /// By parameter: contents and shadow of a struct passed by value.
     structs: Vec<(Pointer, Pointer)>,
+    /// Memory that holds pointers or structs, and its shadow.
+    holders: Vec<(Pointer, Option<Pointer>)>,
 }
 
 impl Placed {
     fn new(memory: &mut Memory, case: &Case, image: &Image) -> Placed {
-        let mut p = Placed { primals: vec![], shadows: vec![], structs: vec![] };
+        let mut p = Placed { primals: vec![], shadows: vec![], structs: vec![], holders: vec![] };
         for l in &image.leaves {
             let primal = match l.kind {
                 LeafKind::Buffer => Some(memory.alloc(&l.path, &vec![0; l.data.len() * l.ty.bytes()])),
                 LeafKind::Global => Some(memory.variable(&l.path, (l.data.len() * l.ty.bytes()) as u64)),
-                LeafKind::Scalar => None,
+                LeafKind::Scalar | LeafKind::Member => None,
             };
             if let Some(at) = primal {
                 write(memory, at, 0, l.ty, &l.data);
             }
-            let shadow = l.active().then(|| {
-                let at = memory.alloc(&format!("{}.shadow", l.path), &vec![0; l.shadow.len() * l.ty.bytes()]);
-                write(memory, at, 0, l.ty, &l.shadow);
+            let shadow = image.own_shadow(l).map(|data| {
+                let at = memory.alloc(&format!("{}.shadow", l.path), &vec![0; data.len() * l.ty.bytes()]);
+                write(memory, at, 0, l.ty, &data);
                 at
             });
             p.primals.push(primal);
             p.shadows.push(shadow);
         }
-        for (i, a) in case.args.iter().enumerate() {
+        for a in &case.args {
             let size = vec![0; a.extent().0 as usize];
-            let (at, shadow) =
-                (memory.alloc(&a.name, &size), memory.alloc(&format!("{}.shadow", a.name), &size));
-            // Floats last: other writes into an object make it forget the doubles beside its floats.
-            for floats in [false, true] {
-                for (j, l) in image.param(i) {
-                    match p.primals[j] {
-                        Some(buffer) if !floats => {
-                            put_address(memory, at, l.offset, buffer);
-                            if let Some(s) = p.shadows[j] {
-                                put_address(memory, shadow, l.offset, s);
-                            }
-                        }
-                        None if l.ty.is_float() == floats => {
-                            write(memory, at, l.offset, l.ty, &l.data);
+            p.structs
+                .push((memory.alloc(&a.name, &size), memory.alloc(&format!("{}.shadow", a.name), &size)));
+        }
+        for h in &image.holders {
+            let size = vec![0; h.bytes as usize];
+            let shadow = h.shadowed.then(|| memory.alloc(&format!("{}.shadow", h.path), &size));
+            p.holders.push((memory.alloc(&h.path, &size), shadow));
+        }
+        // Floats last: other writes into an object make it forget the doubles beside its floats.
+        for (h, &(at, shadow)) in image.holders.iter().zip(&p.holders) {
+            p.point(memory, h.arg, h.holder, h.offset, (at, shadow));
+        }
+        for floats in [false, true] {
+            for (i, l) in image.leaves.iter().enumerate().filter(|(_, l)| l.kind != LeafKind::Global) {
+                match p.primals[i] {
+                    Some(buffer) if !floats => {
+                        p.point(memory, l.arg, l.holder, l.offset, (buffer, p.shadows[i]));
+                    }
+                    None if l.ty.is_float() == floats => {
+                        let (at, shadow) = p.around(l.arg, l.holder);
+                        write(memory, at, l.offset, l.ty, &l.data);
+                        if let Some(shadow) = shadow {
                             write(memory, shadow, l.offset, l.ty, &l.shadow);
                         }
-                        _ => {}
                     }
+                    _ => {}
                 }
             }
-            p.structs.push((at, shadow));
         }
         p
+    }
+
+    /// The memory that holds something, and its shadow.
+    fn around(&self, arg: usize, holder: Option<usize>) -> (Pointer, Option<Pointer>) {
+        match holder {
+            Some(h) => self.holders[h],
+            None => (self.structs[arg].0, Some(self.structs[arg].1)),
+        }
+    }
+
+    /// Puts the address of an object, and that of its shadow, where they are held.
+    fn point(
+        &self,
+        memory: &mut Memory,
+        arg: usize,
+        holder: Option<usize>,
+        offset: u64,
+        (to, to_shadow): (Pointer, Option<Pointer>),
+    ) {
+        let (at, shadow) = self.around(arg, holder);
+        put_address(memory, at, offset, to);
+        if let (Some(at), Some(to)) = (shadow, to_shadow) {
+            put_address(memory, at, offset, to);
+        }
     }
 
     fn primal(&self, memory: &mut Memory, image: &Image, p: &ParamSpec, index: usize) -> Result<Arg> {
         if p.passing == Passing::Struct {
             return Ok(Arg::Struct(self.structs.get(index).ok_or_else(|| missing(p))?.0));
+        }
+        if let Some((h, _)) = image.param_holders(index).next() {
+            return Ok(Arg::Pointer(self.holders[h].0));
         }
         let (i, leaf) = image.param(index).next().ok_or_else(|| missing(p))?;
         if let Some(at) = self.primals[i] {
@@ -155,6 +191,11 @@ impl Placed {
     }
 
     fn shadow(&self, image: &Image, p: &ParamSpec, of: usize) -> Result<Pointer> {
+        if !self.is_struct(image, of) {
+            if let Some((h, _)) = image.param_holders(of).next() {
+                return self.holders[h].1.ok_or_else(|| missing(p).into());
+            }
+        }
         let leaves: Vec<_> = image.param(of).collect();
         match leaves[..] {
             [(i, l)] if l.offset == 0 && self.shadows[i].is_some() && !self.is_struct(image, of) => {
@@ -166,7 +207,9 @@ impl Placed {
 
     /// A parameter with several leaves, or one that stands inside a struct (its path has a dot).
     fn is_struct(&self, image: &Image, index: usize) -> bool {
-        image.param(index).count() > 1 || image.param(index).any(|(_, l)| l.path.contains('.'))
+        image.param(index).count() > 1
+            || image.param(index).any(|(_, l)| l.path.contains('.'))
+            || image.param_holders(index).any(|(_, h)| h.path.contains('.'))
     }
 
     fn collect(&self, memory: &Memory, image: &mut Image) {
@@ -174,6 +217,14 @@ impl Placed {
         for (i, l) in image.leaves.iter_mut().enumerate() {
             if let Some(at) = self.primals[i] {
                 read(memory, at, 0, l.ty, &mut l.data);
+            }
+            if let (LeafKind::Member, Some(h)) = (l.kind, l.holder) {
+                let (at, shadow) = self.holders[h];
+                read(memory, at, l.offset, l.ty, &mut l.data);
+                if let (Some(shadow), true) = (shadow, l.active()) {
+                    read(memory, shadow, l.offset, l.ty, &mut l.shadow);
+                }
+                continue;
             }
             if !l.active() {
                 continue;

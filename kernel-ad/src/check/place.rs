@@ -50,6 +50,8 @@ pub struct Placed {
     shadow: Vec<Option<Guarded>>,
     /// Shadow of each struct parameter.
     structs: Vec<Option<Guarded>>,
+    /// Memory that holds pointers or structs, and its shadow.
+    holders: Vec<(Guarded, Option<Guarded>)>,
     /// What a launch takes.
     pub bindings: Bindings,
 }
@@ -61,7 +63,13 @@ pub fn place(case: &Case, image: &Image, program: &Program) -> Result<Placed> {
 
 fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Placed, MemoryError> {
     let context = program.context();
-    let mut p = Placed { primal: vec![], shadow: vec![], structs: vec![], bindings: Bindings::default() };
+    let mut p = Placed {
+        primal: vec![],
+        shadow: vec![],
+        structs: vec![],
+        holders: vec![],
+        bindings: Bindings::default(),
+    };
     let specs = &program.manifest().params;
     let by_struct = |i: usize| {
         let mine = |p: &Purpose| matches!(p, Purpose::Primal { index, .. } if *index as usize == i);
@@ -70,13 +78,12 @@ fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Pla
     for l in &image.leaves {
         let primal = match l.kind {
             LeafKind::Buffer => Some(Guarded::new(context, Use::Primal, &l.data.bytes)?),
-            LeafKind::Scalar | LeafKind::Global => None,
+            LeafKind::Scalar | LeafKind::Global | LeafKind::Member => None,
         };
         let in_struct = l.kind == LeafKind::Scalar && by_struct(l.arg);
-        let own = l.active() && !in_struct;
-        let shadow = match own {
-            true => Some(Guarded::new(context, Use::Shadow, &l.shadow.bytes)?),
-            false => None,
+        let shadow = match image.own_shadow(l).filter(|_| !in_struct) {
+            Some(data) => Some(Guarded::new(context, Use::Shadow, &data.bytes)?),
+            None => None,
         };
         if l.kind == LeafKind::Global {
             // A gradient that does not need the variable does not have it.
@@ -90,6 +97,7 @@ fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Pla
         p.primal.push(primal);
         p.shadow.push(shadow);
     }
+    p.hold(context, image)?;
     for (i, a) in case.args.iter().enumerate() {
         let (arg, structure) = p.argument(context, i, a, image, by_struct(i))?;
         p.bindings.args.push(arg);
@@ -99,6 +107,42 @@ fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Pla
 }
 
 impl Placed {
+    /// Puts the memory that holds pointers or structs in place, innermost first.
+    fn hold(&mut self, context: &Context, image: &Image) -> std::result::Result<(), MemoryError> {
+        let n = image.holders.len();
+        let mut placed: Vec<Option<(Guarded, Option<Guarded>)>> = (0..n).map(|_| None).collect();
+        for (n, h) in image.holders.iter().enumerate().rev() {
+            let (mut bytes, mut shadow) = (vec![0; h.bytes as usize], vec![0; h.bytes as usize]);
+            for (i, l) in image.leaves.iter().enumerate().filter(|(_, l)| l.holder == Some(n)) {
+                let at = l.offset as usize;
+                match &self.primal[i] {
+                    Some(m) => {
+                        put_address(&mut bytes, at, Some(m));
+                        put_address(&mut shadow, at, self.shadow[i].as_ref());
+                    }
+                    None => {
+                        bytes[at..at + l.data.bytes.len()].copy_from_slice(&l.data.bytes);
+                        shadow[at..at + l.shadow.bytes.len()].copy_from_slice(&l.shadow.bytes);
+                    }
+                }
+            }
+            for (inner, i) in placed.iter().zip(&image.holders) {
+                if let (Some((primal, s)), true) = (inner, i.holder == Some(n)) {
+                    put_address(&mut bytes, i.offset as usize, Some(primal));
+                    put_address(&mut shadow, i.offset as usize, s.as_ref());
+                }
+            }
+            let primal = Guarded::new(context, Use::Primal, &bytes)?;
+            let shadow = match h.shadowed {
+                true => Some(Guarded::new(context, Use::Shadow, &shadow)?),
+                false => None,
+            };
+            placed[n] = Some((primal, shadow));
+        }
+        self.holders = placed.into_iter().flatten().collect();
+        Ok(())
+    }
+
     /// The argument for a parameter, and the shadow struct if it has one.
     fn argument(
         &self,
@@ -110,6 +154,11 @@ impl Placed {
     ) -> std::result::Result<(BoundArg, Option<Guarded>), MemoryError> {
         let leaves: Vec<_> = image.param(index).collect();
         if !by_struct {
+            if let Some((h, _)) = image.param_holders(index).next() {
+                let (primal, shadow) = &self.holders[h];
+                let shadow = shadow.as_ref().map(Guarded::extent);
+                return Ok((BoundArg { primal: Arg::Pointer(primal.extent()), shadow }, None));
+            }
             if let [(i, l)] = leaves[..] {
                 let primal = match &self.primal[i] {
                     Some(m) => Arg::Pointer(m.extent()),
@@ -124,16 +173,21 @@ impl Placed {
             let at = l.offset as usize;
             match &self.primal[i] {
                 Some(m) => {
-                    bytes[at..at + 8].copy_from_slice(&m.extent().address.to_le_bytes());
+                    put_address(&mut bytes, at, Some(m));
+                    put_address(&mut shadow, at, self.shadow[i].as_ref());
                     pointers.push((l.offset, m.extent()));
-                    let s = self.shadow[i].as_ref().map_or(0, |s| s.extent().address);
-                    shadow[at..at + 8].copy_from_slice(&s.to_le_bytes());
                 }
                 None => {
                     bytes[at..at + l.data.bytes.len()].copy_from_slice(&l.data.bytes);
                     shadow[at..at + l.shadow.bytes.len()].copy_from_slice(&l.shadow.bytes);
                 }
             }
+        }
+        for (h, holder) in image.param_holders(index) {
+            let (primal, s) = &self.holders[h];
+            put_address(&mut bytes, holder.offset as usize, Some(primal));
+            put_address(&mut shadow, holder.offset as usize, s.as_ref());
+            pointers.push((holder.offset, primal.extent()));
         }
         let structure = match a.has_shadow() {
             true => Some(Guarded::new(context, Use::Shadow, &shadow)?),
@@ -149,7 +203,8 @@ impl Placed {
     /// `KAD0307` when a guard word was hit.
     pub fn collect(&self, program: &Program, image: &mut Image) -> Result<()> {
         self.get(program, image).map_err(memory)?;
-        let all = self.primal.iter().chain(&self.shadow).chain(&self.structs).flatten();
+        let holders = self.holders.iter().flat_map(|(p, s)| std::iter::once(p).chain(s));
+        let all = self.primal.iter().chain(&self.shadow).chain(&self.structs).flatten().chain(holders);
         for m in all {
             if !m.intact().map_err(memory)? {
                 let what = format!("kernel `{}` wrote outside of its buffers", program.manifest().symbol);
@@ -169,15 +224,34 @@ impl Placed {
                     block.read(0, &mut l.data.bytes)?;
                 }
             }
+            if let (LeafKind::Member, Some(h)) = (l.kind, l.holder) {
+                let (primal, shadow) = &self.holders[h];
+                let at = l.offset as usize;
+                let part = |m: &Guarded, n: usize| Ok(m.read()?[at..at + n].to_vec());
+                l.data.bytes = part(primal, l.data.bytes.len())?;
+                if let Some(s) = shadow {
+                    l.shadow.bytes = part(s, l.shadow.bytes.len())?;
+                }
+                continue;
+            }
+            if !l.active() {
+                continue;
+            }
             if let Some(m) = &self.shadow[i] {
                 l.shadow.bytes = m.read()?;
-            } else if let (true, Some(m)) = (l.active(), self.structs.get(l.arg).and_then(Option::as_ref)) {
+            } else if let Some(m) = self.structs.get(l.arg).and_then(Option::as_ref) {
                 let at = l.offset as usize;
                 l.shadow = Data { ty: l.shadow.ty, bytes: m.read()?[at..at + l.shadow.bytes.len()].to_vec() };
             }
         }
         Ok(())
     }
+}
+
+/// Puts the address of a buffer, or null, into bytes.
+fn put_address(bytes: &mut [u8], at: usize, to: Option<&Guarded>) {
+    let address = to.map_or(0, |m| m.extent().address);
+    bytes[at..at + 8].copy_from_slice(&address.to_le_bytes());
 }
 
 fn memory(e: MemoryError) -> Diagnostic {

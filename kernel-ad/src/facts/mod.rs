@@ -8,4 +8,4 @@ pub mod trip;
 
 pub use activity::Activity;
 pub use alias::Writes;
-pub use provenance::{Base, Provenance, PtrKind};
+pub use provenance::{Base, Provenance, PtrFact, PtrKind};

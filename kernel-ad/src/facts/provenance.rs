@@ -2,7 +2,9 @@
 
 use crate::cfg::Cfg;
 use crate::grad::Roles;
-use crate::kernel::{AddrSpace, BinOp, CastOp, Const, Global, Inst, Kernel, Op, Type, Value, ValueDef};
+use crate::kernel::{
+    AddrSpace, AggTy, BinOp, CastOp, Const, Global, Inst, Kernel, Op, Type, Value, ValueDef,
+};
 use cranelift_entity::SecondaryMap;
 use shadow_mem::Role;
 use std::collections::{BTreeSet, HashMap};
@@ -203,7 +205,7 @@ impl Provenance {
                 }
                 Base::Param(i) if k.params[i as usize].by_value.is_some() => {
                     let offset = constant_offset(k, ptr).and_then(|(_, o)| u64::try_from(o).ok());
-                    out.join(&field_fact(roles, i, offset));
+                    out.join(&field_fact(k, roles, i, offset));
                 }
                 _ => {
                     out.join(&PtrFact::one(Base::Unknown, f.kind));
@@ -233,9 +235,9 @@ impl Provenance {
                     }
                 }
                 Base::Param(i) if k.params[i as usize].by_value.is_some() => {
-                    held.join(&field_fact(roles, i, None));
+                    held.join(&field_fact(k, roles, i, None));
                 }
-                _ => {}
+                _ => held.join(&PtrFact::one(Base::Unknown, from.kind)),
             }
         }
         changed | self.hold(dst, &held)
@@ -291,13 +293,38 @@ fn param_fact(roles: &Roles, index: u32) -> PtrFact {
     PtrFact::one(Base::Param(index), if shadowed { PtrKind::Shadowed } else { PtrKind::Plain })
 }
 
-fn field_fact(roles: &Roles, param: u32, offset: Option<u64>) -> PtrFact {
+fn field_fact(k: &Kernel, roles: &Roles, param: u32, offset: Option<u64>) -> PtrFact {
     let spec = &roles.params[param as usize];
+    let mut pointers = Vec::new();
+    if let Some(ty) = k.params[param as usize].by_value.as_ref().and_then(|s| s.ty) {
+        pointer_offsets(k, ty, 0, &mut pointers);
+    }
     let kind = match offset {
         Some(o) => kind_of(spec.at(o)),
+        // One of them, but which is known at run time only.
+        None if !pointers.is_empty() => {
+            pointers.iter().fold(PtrKind::Nowhere, |k, &o| k.join(kind_of(spec.at(o))))
+        }
         None => spec.fields.iter().fold(kind_of(spec.role), |k, f| k.join(kind_of(f.role))),
     };
     PtrFact::one(Base::Field { param, offset }, kind)
+}
+
+/// Byte offsets of the pointers in a type.
+fn pointer_offsets(k: &Kernel, ty: Type, at: u64, out: &mut Vec<u64>) {
+    match ty {
+        Type::Ptr(_) => out.push(at),
+        Type::Agg(id) => match &k.aggs[id] {
+            AggTy::Struct { fields, offsets, .. } => {
+                fields.iter().zip(offsets).for_each(|(&f, &o)| pointer_offsets(k, f, at + u64::from(o), out));
+            }
+            AggTy::Array { elem, len, stride, .. } => {
+                let each = |i: u32| at + u64::from(i) * u64::from(*stride);
+                (0..*len).for_each(|i| pointer_offsets(k, *elem, each(i), out));
+            }
+        },
+        _ => {}
+    }
 }
 
 fn const_fact(k: &Kernel, roles: &Roles, c: &Const) -> PtrFact {

@@ -5,6 +5,7 @@
 
 pub mod clean;
 mod params;
+mod pointers;
 pub mod reverse;
 mod roles;
 pub mod shadow;

@@ -33,7 +33,7 @@ mod errors;
 pub use crate::args;
 pub use args::IntoArg;
 pub use gpu_runtime::{cpu::CpuOptions, Context, Program};
-pub use shadow_mem::{Bindings, BoundArg, Bytes, Launch, Role, RunReport};
+pub use shadow_mem::{Bindings, BoundArg, Bytes, Launch, Place, Role, RunReport};
 
 use crate::diag::Result;
 use crate::emit::{self, Target};
@@ -161,6 +161,12 @@ impl Device {
     /// A buffer with these contents, and a shadow of zeros.
     pub fn pair<T: Pod>(&self, data: &[T]) -> Result<Pair<T>> {
         Ok(self.context.heap().pair(data)?)
+    }
+
+    /// Memory of pointers to these buffers, `None` for null, with a shadow that points to their shadows: the argument for
+    /// `float **`. The buffers must outlive the launches.
+    pub fn pointers(&self, to: &[Option<Place>]) -> Result<Pair<u64>> {
+        Ok(self.context.heap().pointers(to)?)
     }
 
     /// A differentiated scalar, with a shadow of one zero.

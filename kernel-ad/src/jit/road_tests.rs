@@ -31,6 +31,14 @@ extern "C" __global__ void cube(const float *x, float *y, int n) {
   y[i] = v;
 }
 
+// Rows behind pointers, halved until they are small: what the counting run writes lies behind the pointers of a struct.
+struct Rows { float *a; float *b; };
+extern "C" __global__ void damp(Rows r, const float *const *weights, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  while (r.a[i] > 1.0f) { r.b[i] += r.a[i]; r.a[i] = 0.5f * r.a[i] * weights[i & 1][i]; }
+}
+
 // One float per step on the tape, and a formula for its size.
 extern "C" __global__ void logistic(const float *x, float *y, int n, int steps) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -73,6 +81,28 @@ fn structs_and_scalars_are_differentiated() {
     assert_eq!(p.shadow::<f32>(8).unwrap(), 1.0 + 40.0 + 900.0 + 16000.0);
     assert_eq!(b.shadow().unwrap(), 1111.0);
     assert_eq!(y.shadow().unwrap(), [0.0; 4]);
+}
+
+// Catches: a counting run that leaves what it wrote through the pointers of a struct, shadows of pointers in memory that are
+// mixed up, a null pointer with a shadow.
+#[test]
+fn memory_behind_pointers_is_differentiated_and_put_back() {
+    let device = Device::cpu();
+    let gradient = device.compile(&kernel("damp").reverse(&[Dup, Dup, Const]).unwrap()).unwrap();
+    let (a, b) = (device.pair(&[3.0f32, 5.0]).unwrap(), device.pair(&[0.0f32; 2]).unwrap());
+    let (even, odd) = (device.pair(&[1.0f32, 9.0]).unwrap(), device.pair(&[9.0f32, 1.0]).unwrap());
+    let weights = device.pointers(&[Some(even.place()), Some(odd.place()), None]).unwrap();
+    assert_eq!((weights.read().unwrap()[2], weights.shadow().unwrap()[2]), (0, 0));
+    let image = RecordImage::new(16).pair(0, &a).unwrap().pair(8, &b).unwrap();
+    let r = device.record(image).unwrap();
+    b.seed(&[1.0, 1.0]).unwrap();
+    // SAFETY: all buffers have n = 2 elements.
+    unsafe { gradient.launch(Launch::new(1, 2), args![&r, &weights, 2i32]).unwrap() };
+    // b0 = 3 + 1.5, b1 = 5 + 2.5 + 1.25, each a times powers of half the weight.
+    near(&b.read().unwrap(), &[4.5, 8.75]);
+    near(&a.shadow().unwrap(), &[1.5, 1.75]);
+    near(&even.shadow().unwrap(), &[1.5, 0.0]);
+    near(&odd.shadow().unwrap(), &[0.0, 5.0]);
 }
 
 // Catches: a counting run that changes the data, a tape sized too small, adjoints replayed in the wrong order.

@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::tape::record_bytes;
 use crate::canon::first_non_phi;
-use crate::diag::Result;
+use crate::diag::{Code, Diagnostic, Result};
 use crate::facts::Base;
 use crate::grad::params::{pointer_param, pointer_spec};
 use crate::grad::{clean, primal_specs, Gradient, Roles, ShadowParams};
@@ -60,7 +60,7 @@ pub fn counter(
         let op = Op::AtomicRmw { op: RmwOp::UMax, ptr: result, val, mem: MemFlags::relaxed(8) };
         b.insert(op, Type::I64);
     }
-    let kept = needed_effects(&k, input, result);
+    let kept = restorable_effects(&k, input, result, plan)?;
     for b in &blocks {
         let keep = |i: &Inst| kept.contains(i) || !is_effect(&k.insts[*i].op);
         let list: Vec<Inst> = k.blocks[*b].insts.iter().copied().filter(keep).collect();
@@ -70,14 +70,19 @@ pub fn counter(
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);
+    let written: HashSet<u32> = kept
+        .iter()
+        .filter_map(|&i| written_pointer(&k.insts[i].op))
+        .flat_map(|p| input.prov.of(p).bases)
+        .filter_map(|b| match b {
+            // What the pointers of a struct point to is saved and put back too.
+            Base::Param(param) | Base::Field { param, .. } => Some(param),
+            _ => None,
+        })
+        .collect();
     for (i, s) in specs.iter_mut().enumerate() {
         if let Purpose::Primal { .. } = s.purpose {
-            s.written &= kept.iter().any(|&inst| {
-                written_pointer(&k.insts[inst].op).is_some_and(|p| {
-                    let bases = input.prov.of(p).bases;
-                    bases.contains(&Base::Param(i as u32)) || bases.contains(&Base::Unknown)
-                })
-            });
+            s.written = written.contains(&(i as u32));
         }
     }
     Ok(Gradient {
@@ -118,12 +123,73 @@ fn written_pointer(op: &Op) -> Option<Value> {
     }
 }
 
+/// The effects that the counting kernel keeps. All that they write must be put back after it; of what pointers in
+/// memory point to, the launcher knows no extent.
+fn restorable_effects(k: &Kernel, input: &Input<'_>, result: Value, plan: &Plan) -> Result<HashSet<Inst>> {
+    let lost = |kept: &HashSet<Inst>| {
+        let to_lost = |p: Value| {
+            input.prov.of(p).bases.iter().any(|b| match b {
+                Base::Global(g) => k.globals[*g].space != AddrSpace::Shared,
+                b => *b == Base::Unknown,
+            })
+        };
+        let mut all: Vec<Inst> = kept.iter().copied().collect();
+        all.sort();
+        all.into_iter().find(|&i| written_pointer(&k.insts[i].op).is_some_and(to_lost))
+    };
+    let kept = needed_effects(k, input, result, true);
+    if lost(&kept).is_none() {
+        return Ok(kept);
+    }
+    // Numbers of another kind do not lie there by the rules of C. If they did, the count would be wrong: the gradient
+    // would stop with an overflow of its tape.
+    let kept = needed_effects(k, input, result, false);
+    let Some(inst) = lost(&kept) else { return Ok(kept) };
+    let exits = plan.frames.keys().flat_map(|&l| &input.regions.loops[l].exits);
+    let loops = exits.map(|&(from, _)| k.insts[k.terminator(from)].loc);
+    let mut places = std::iter::once(k.insts[inst].loc).chain(loops).flatten();
+    let place = places.find(|&l| k.locs[l].line > 0);
+    let message = "the length of the tape hangs on memory that the kernel writes and that cannot be put back";
+    Err(Diagnostic::new(Code::UnsupportedMemory, message)
+        .at(k, place)
+        .ir(print_inst(k, inst))
+        .because("a kernel that counts would run before the gradient, and leave this write behind")
+        .help("loop a number of times that arguments say, or pass the memory as a parameter of the kernel")
+        .into())
+}
+
+/// What a number is, as far as C's rules on aliasing tell kinds apart; `None` for raw bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Int,
+    Float,
+    Pointer,
+}
+
+fn kind(k: &Kernel, v: Value) -> Option<Kind> {
+    match k.ty(v).scalar() {
+        Type::Int(8) => None,
+        Type::Int(_) => Some(Kind::Int),
+        Type::Float(_) => Some(Kind::Float),
+        Type::Ptr(_) => Some(Kind::Pointer),
+        _ => None,
+    }
+}
+
+fn written_kind(k: &Kernel, op: &Op) -> Option<Kind> {
+    match op {
+        Op::Store { val, .. } | Op::AtomicRmw { val, .. } => kind(k, *val),
+        Op::CmpXchg { new, .. } => kind(k, *new),
+        _ => None,
+    }
+}
+
 /// The effects without which the control flow would be another: those whose results it uses, and writes to memory
-/// that it reads.
-fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value) -> HashSet<Inst> {
+/// that it reads. Unless `strict`, numbers of one kind are not read as another kind.
+fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) -> HashSet<Inst> {
     let mut kept: HashSet<Inst> = HashSet::new();
     let mut live: HashSet<Inst> = HashSet::new();
-    let mut read: HashSet<Base> = HashSet::new();
+    let mut read: HashSet<(Base, Option<Kind>)> = HashSet::new();
     let mut anything = false;
     let mut work: Vec<Inst> = Vec::new();
     for (_, i) in k.iter_insts() {
@@ -143,9 +209,12 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value) -> HashSet<Inst>
             }
             match op {
                 Op::Load { ptr, .. } | Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => {
-                    read.extend(input.prov.of(*ptr).bases);
+                    let as_kind = k.insts[i].result.and_then(|r| kind(k, r));
+                    read.extend(input.prov.of(*ptr).bases.into_iter().map(|b| (b, as_kind)));
                 }
-                Op::MemCopy { src, .. } => read.extend(input.prov.of(*src).bases),
+                Op::MemCopy { src, .. } => {
+                    read.extend(input.prov.of(*src).bases.into_iter().map(|b| (b, None)))
+                }
                 Op::Call { .. } | Op::Asm { .. } => anything = true,
                 _ => {}
             }
@@ -166,8 +235,14 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value) -> HashSet<Inst>
             .map(|(_, i)| i)
             .filter(|i| !live.contains(i))
             .filter(|&i| {
-                written_pointer(&k.insts[i].op).is_some_and(|p| {
-                    input.prov.of(p).bases.iter().any(|&w| anything || read.iter().any(|&r| meet(r, w)))
+                let op = &k.insts[i].op;
+                let as_kind = written_kind(k, op);
+                let seen = |r: &(Base, Option<Kind>), w: Base| {
+                    let apart = !strict && r.1.is_some() && as_kind.is_some() && r.1 != as_kind;
+                    meet(r.0, w) && !apart
+                };
+                written_pointer(op).is_some_and(|p| {
+                    input.prov.of(p).bases.iter().any(|&w| anything || read.iter().any(|r| seen(r, w)))
                 })
             })
             .collect();

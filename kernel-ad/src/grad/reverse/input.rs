@@ -118,6 +118,8 @@ pub fn unwanted_stores(k: &Kernel, cfg: &Cfg, prov: &Provenance, roles: &Roles) 
             roles.params[i as usize].role == Role::Out
                 && k.params[i as usize].by_value.is_none()
                 && !read.contains(&Base::Param(i))
+                // What a pointer in memory points to may be this buffer.
+                && (k.params[i as usize].noalias || !read.contains(&Base::Unknown))
         }
         _ => false,
     };

@@ -4,7 +4,9 @@ use super::input::Input;
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
+use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, PtrKind};
+use crate::grad::pointers::stored_pointer;
 use crate::kernel::*;
 use std::collections::{HashMap, HashSet};
 
@@ -113,6 +115,12 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             None
         }
         Op::Store { ptr, val, mem } => {
+            if let Some(d) = holds_pointer(k, k.ty(*val))
+                .then(|| stored_pointer(k, input.cfg, input.prov, *ptr, *val))
+                .flatten()
+            {
+                return Some(d);
+            }
             if let (false, true) = (carries(*val), input.prov.kind(*ptr) != PtrKind::Plain) {
                 // Whatever is overwritten loses its adjoint, so the shadow must be known.
                 return unknown(k, input, *ptr);

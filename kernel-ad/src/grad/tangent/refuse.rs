@@ -6,6 +6,7 @@ use crate::facts::activity::base_name;
 use crate::facts::alias::writes_nothing;
 use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, PtrKind};
+use crate::grad::pointers::stored_pointer;
 use crate::kernel::*;
 use crate::rules::op_name;
 use std::collections::HashSet;
@@ -43,7 +44,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
         Op::Load { ptr, .. } => result.and_then(|r| place(k, input, *ptr).map(|d| because(d, r))),
         Op::Store { ptr, val, .. } => {
             if holds_pointer(k, k.ty(*val)) {
-                return stored_pointer(k, input, *ptr, *val);
+                return stored_pointer(k, input.cfg, input.prov, *ptr, *val);
             }
             match input.carries(k, *val) {
                 true => lost(k, input, *ptr).map(|d| because(d, *val)),
@@ -198,23 +199,4 @@ fn unknown(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
     };
     let d = Diagnostic::new(Code::UnknownProvenance, format!("active memory is accessed through {what}"));
     Some(d.because(objects(k, input, ptr)).help(help))
-}
-
-/// A pointer in memory with a shadow must have a shadow pointer there, or a later load would find a wrong one.
-fn stored_pointer(k: &Kernel, input: &Input<'_>, ptr: Value, val: Value) -> Option<Diagnostic> {
-    let local = input.prov.of(ptr).bases.iter().all(|b| matches!(b, Base::Alloca(_)));
-    match (input.prov.kind(ptr), input.prov.kind(val)) {
-        (PtrKind::Plain | PtrKind::Nowhere, _) => None,
-        // What local arrays hold is followed pointer by pointer.
-        (PtrKind::Shadowed, _) if local => None,
-        (PtrKind::Shadowed, PtrKind::Shadowed | PtrKind::Nowhere) => None,
-        _ => Some(
-            Diagnostic::new(
-                Code::UnsupportedMemory,
-                "a pointer without a shadow is stored into memory that has one",
-            )
-            .because(objects(k, input, ptr))
-            .help("mark the memory const, or give what the pointer points into a shadow"),
-        ),
-    }
 }
