@@ -131,6 +131,10 @@ KAD_DEV unsigned int __brev(unsigned int x) { return __builtin_bitreverse32(x); 
 KAD_DEV unsigned int __umulhi(unsigned int a, unsigned int b) { return ((unsigned long long)a * b) >> 32; }
 KAD_DEV int __mulhi(int a, int b) { return ((long long)a * b) >> 32; }
 
+KAD_DEV void *memcpy(void *to, const void *from, size_t n) { return __builtin_memcpy(to, from, n); }
+KAD_DEV void *memmove(void *to, const void *from, size_t n) { return __builtin_memmove(to, from, n); }
+KAD_DEV void *memset(void *to, int byte, size_t n) { return __builtin_memset(to, byte, n); }
+
 extern "C" __device__ int printf(const char *, ...);
 extern "C" {
 __device__ static inline void __assert_fail(const char *, const char *, unsigned int, const char *) { __builtin_trap(); }

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod alias;
 pub mod injective;
+pub mod layout;
 pub mod provenance;
 pub mod trip;
 

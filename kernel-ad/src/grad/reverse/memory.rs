@@ -2,7 +2,7 @@
 
 use super::input::MemoryAdjoint;
 use super::sweep::{bug, Sweep};
-use crate::diag::{Code, Diagnostic, Result};
+use crate::diag::Result;
 use crate::kernel::*;
 
 impl Sweep<'_> {
@@ -52,7 +52,7 @@ impl Sweep<'_> {
     }
 
     /// The shadow of a pointer, in the reverse sweep.
-    fn shadow(&mut self, b: &mut KernelBuilder<'_>, ptr: Value) -> Result<Value> {
+    pub fn shadow(&mut self, b: &mut KernelBuilder<'_>, ptr: Value) -> Result<Value> {
         match self.input.shadows.of(ptr) {
             Some(s) => Ok(self.get(b, s)),
             None => Err(bug(b.k, "an active pointer has no shadow")),
@@ -85,96 +85,6 @@ impl Sweep<'_> {
             b.accumulate(at, x, align.min(bytes as u32), atomic);
         }
     }
-
-    /// The reverse of a copy: what arrived at the destination goes to the source, and the destination is cleared.
-    fn copy(
-        &mut self,
-        b: &mut KernelBuilder<'_>,
-        i: Inst,
-        dst: Value,
-        src: Option<Value>,
-        len: Value,
-    ) -> Result<()> {
-        let Op::MemCopy { dst_align, src_align, .. } = b.k.insts[i].op else { return Ok(()) };
-        let to = self.shadow(b, dst)?;
-        let Some(src) = src else {
-            let len = self.get(b, len);
-            clear(b, to, len, dst_align);
-            return Ok(());
-        };
-        let from = self.shadow(b, src)?;
-        let Some(elem) = self.element_type(b.k, dst, src) else {
-            return Err(Diagnostic::new(
-                Code::UnknownMemoryType,
-                "a copy of active memory whose elements are not known",
-            )
-            .at(b.k, b.k.insts[i].loc)
-            .because("no load or store says which floating-point type lies there")
-            .help("copy element by element, or mark the memory const")
-            .into());
-        };
-        let bytes = b.k.bytes(elem);
-        let Some(total) =
-            b.k.as_int(len)
-                .and_then(|n| u64::try_from(n).ok())
-                .filter(|n| n % bytes == 0 && n / bytes <= 1024)
-        else {
-            return Err(Diagnostic::new(
-                Code::UnsupportedMemory,
-                "a copy of active memory of variable or very large size",
-            )
-            .at(b.k, b.k.insts[i].loc)
-            .help("copy in a loop, element by element")
-            .into());
-        };
-        let atomic = !(self.private)(src);
-        let (da, sa) = (dst_align.min(bytes as u32).max(1), src_align.min(bytes as u32).max(1));
-        // All are taken before any is added: source and destination of a memmove may overlap.
-        let parts: Vec<(u64, Value)> = (0..total / bytes)
-            .map(|n| {
-                let at = offset(b, to, n * bytes);
-                let x = b.load(elem, at, MemFlags::plain(da));
-                (n * bytes, x)
-            })
-            .collect();
-        let zero = b.k.zero(elem);
-        for &(n, _) in &parts {
-            let at = offset(b, to, n);
-            b.store(at, zero, MemFlags::plain(da));
-        }
-        for (n, x) in parts {
-            let at = offset(b, from, n);
-            self.accumulate(b, at, x, sa, atomic);
-        }
-        Ok(())
-    }
-
-    /// The one float type that the kernel accesses these objects with.
-    fn element_type(&self, k: &Kernel, dst: Value, src: Value) -> Option<Type> {
-        let prov = self.input.prov;
-        let mut bases = prov.of(dst).bases;
-        bases.extend(prov.of(src).bases);
-        let mut found: Option<Type> = None;
-        for &b in self.input.cfg.rpo() {
-            for &i in &k.blocks[b].insts {
-                let (ptr, ty) = match &k.insts[i].op {
-                    Op::Load { ptr, .. } => (*ptr, k.ty(k.insts[i].result?)),
-                    Op::Store { ptr, val, .. } | Op::AtomicRmw { ptr, val, .. } => (*ptr, k.ty(*val)),
-                    _ => continue,
-                };
-                if prov.of(ptr).bases.is_disjoint(&bases) {
-                    continue;
-                }
-                let scalar = ty.scalar();
-                // Anything but one float type: nobody knows which bytes are what.
-                if !scalar.is_float() || found.is_some_and(|f| f != scalar) {
-                    return None;
-                }
-                found = Some(scalar);
-            }
-        }
-        found
-    }
 }
 
 fn is_value(op: &Op) -> bool {
@@ -194,7 +104,8 @@ fn is_value(op: &Op) -> bool {
     )
 }
 
-fn clear(b: &mut KernelBuilder<'_>, dst: Value, len: Value, align: u32) {
+/// Zeroes shadow memory.
+pub fn clear(b: &mut KernelBuilder<'_>, dst: Value, len: Value, align: u32) {
     let byte = b.k.int(Type::I8, 0);
     b.insert(Op::MemSet { dst, byte, len, align, volatile: false }, Type::Void);
 }

@@ -4,6 +4,7 @@
 //! block for each of its blocks, joined by the reversed edges. Adjoints, kept values and counters are local variables
 //! while it is built; promoting them to SSA values at the end makes all the phis.
 
+mod copies;
 mod count;
 mod finish;
 mod input;
