@@ -71,6 +71,7 @@ const FEATURES: &[Feature] = &[
     seen("memcpy", "`memcpy` and `memset`", |k| {
         any(k, |k, i| matches!(k.insts[i].op, Op::MemCopy { .. } | Op::MemSet { .. }))
     }),
+    told("any length", "`memcpy` of any length, `memmove` that overlaps"),
     seen("struct", "structs passed by value", |k| k.params.iter().any(|p| p.by_value.is_some())),
     told("pointer table", "pointers stored in memory (arrays of pointers)"),
     told("active scalar", "scalars that are differentiated"),
