@@ -231,6 +231,6 @@ pub enum BarrierKind {
 #[rustfmt::skip]
 pub enum WarpKind {
     Sync, ShflIdx, ShflUp, ShflDown, ShflBfly, VoteAll, VoteAny, VoteUni, Ballot, ActiveMask, MatchAny, MatchAll,
-    ReduxAdd, ReduxUMin, ReduxUMax, ReduxSMin, ReduxSMax, ReduxAnd, ReduxOr, ReduxXor,
+    ScatterAdd, ReduxAdd, ReduxUMin, ReduxUMax, ReduxSMin, ReduxSMax, ReduxAnd, ReduxOr, ReduxXor,
     DsBpermute, DsPermute, DsSwizzle, ReadFirstLane, ReadLane, UpdateDpp, WaveBarrier,
 }

@@ -224,6 +224,20 @@ fn execute(s: &Slots, cut: &CutSpec, kind: WarpKind, base: usize, width: usize, 
             put_all(if equal { group } else { 0 });
             each(group).for_each(|l| s.put_flag(r, base + l, equal));
         }
+        ScatterAdd if r.value == 4 => {
+            let mut sums = [0f32; 64];
+            each(group).for_each(|l| {
+                sums[arg(2, l) as usize % width] += f32::from_bits(arg(1, l) as u32);
+            });
+            each(group).for_each(|l| s.put(r, base + l, sums[l].to_bits().into()));
+        }
+        ScatterAdd => {
+            let mut sums = [0f64; 64];
+            each(group).for_each(|l| {
+                sums[arg(2, l) as usize % width] += f64::from_bits(arg(1, l));
+            });
+            each(group).for_each(|l| s.put(r, base + l, sums[l].to_bits()));
+        }
         ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor => {
             let values = each(group).map(|l| arg(1, l) as u32);
             put_all(values.reduce(|a, b| redux(kind, a, b)).unwrap_or(0).into());

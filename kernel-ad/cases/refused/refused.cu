@@ -20,12 +20,6 @@ extern "C" __global__ void barrier_only(const float *x, float *y, float *z) {
     z[i] = y[(i + 1) % blockDim.x] * x[i];
 }
 
-extern "C" __global__ void warp_sum(const float *x, float *sum) {
-    float v = x[blockIdx.x * blockDim.x + threadIdx.x];
-    for (int s = 16; s > 0; s /= 2) v += __shfl_down_sync(0xffffffffu, v * v, s);
-    if (threadIdx.x == 0) sum[blockIdx.x] = v;
-}
-
 extern "C" __global__ void fetch_add(const float *x, float *sum, float *y, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n) y[i] = x[i] * atomicAdd(sum, x[i]);

@@ -81,7 +81,7 @@ codes! {
     BarrierInGradient = 106,
     /// An atomic operation without an adjoint rule.
     AtomicNoRule = 107,
-    /// A warp operation on active data.
+    /// A warp operation on active data without a derivative.
     WarpOpInGradient = 108,
     /// Inline assembly on active data.
     AsmOnActive = 109,

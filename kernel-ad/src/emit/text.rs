@@ -68,7 +68,7 @@ pub struct ModuleText {
     attributes: Vec<String>,
     metadata: Vec<String>,
     named_metadata: BTreeMap<String, Vec<usize>>,
-    helpers: Vec<&'static str>,
+    helpers: Vec<String>,
 }
 
 impl ModuleText {
@@ -117,8 +117,8 @@ impl ModuleText {
         self.functions.push(text);
     }
 
-    /// Adds a fixed piece of assembly (helper functions) once.
-    pub fn helper(&mut self, text: &'static str) {
+    /// Adds a piece of assembly (helper functions) once.
+    pub fn helper(&mut self, text: String) {
         if !self.helpers.contains(&text) {
             self.helpers.push(text);
         }

@@ -283,6 +283,7 @@ fn for_each_source(k: &Kernel, op: &Op, ty: Type, mut f: impl FnMut(Value)) {
                 args.iter().filter(|v| holds_float(k, k.ty(**v))).for_each(|v| f(*v));
             }
         }
+        Op::Warp { op, args } => op.sources().iter().for_each(|&i| f(args[i])),
         op => op.for_each_operand(f),
     }
 }

@@ -6,7 +6,9 @@ pub mod injective;
 pub mod layout;
 pub mod provenance;
 pub mod trip;
+pub mod warp_uniform;
 
 pub use activity::Activity;
 pub use alias::Writes;
 pub use provenance::{Base, Provenance, PtrFact, PtrKind};
+pub use warp_uniform::WarpUniform;

@@ -4,11 +4,11 @@
 //! without a mask, those take part that wait at the same instruction when nobody of the warp can run; of several
 //! such groups the one whose instruction comes first goes first, so that lanes that went apart come together again.
 
-use super::arith::int_slot;
+use super::arith::{float, float_slot, int_slot};
 use super::decode::K;
 use super::exec::{Machine, Thread};
 use super::*;
-use crate::kernel::{Arch, Op, WarpOp};
+use crate::kernel::{Arch, FloatTy, Op, Type, WarpOp};
 use std::collections::BTreeMap;
 
 type Group = Vec<u32>;
@@ -84,6 +84,10 @@ impl Machine<'_> {
         let two = |value: Slot, flag: bool| [value, Slot { lo: flag.into(), hi: 0 }];
         // A lane that does not take part has no value: the asking lane keeps its own.
         let from = |lane: u32, source: u32, i: usize| arg(if inside(source) { source } else { lane }, i);
+        let format = match self.k.insts[ins.inst].result.map(|r| self.k.ty(r)) {
+            Some(Type::Float(f)) if !self.options.wide => f,
+            _ => FloatTy::F64,
+        };
         let result = |lane: u32| -> [Slot; 2] {
             match op {
                 Sync | WaveBarrier | MbcntLo | MbcntHi => one(0),
@@ -101,6 +105,14 @@ impl Machine<'_> {
                 MatchAll => {
                     let all = group.iter().all(|&l| arg(l, 1) == arg(group[0], 1));
                     two(Slot { lo: if all { mask_of(&|_| true) } else { 0 }, hi: 0 }, all)
+                }
+                ScatterAdd => {
+                    let named = group.iter().filter(|&&l| number(l, 2) as u32 % self.warp_size() == lane);
+                    let sum = named.fold(0.0, |sum, &l| {
+                        // Rounded at each step, as a device adds.
+                        float(float_slot(format, sum + float(arg(l, 1), format)), format)
+                    });
+                    [float_slot(format, sum), Slot::default()]
                 }
                 ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor => {
                     one(reduce(op, group.iter().map(|&l| number(l, 1) as u32)).into())
@@ -150,7 +162,7 @@ impl Machine<'_> {
         for (&lane, [first, second]) in group.iter().zip(results) {
             let t = &mut warp[lane as usize];
             let first = match kind {
-                Some(crate::kernel::Type::Int(w)) => int_slot(super::arith::uint(first), w),
+                Some(Type::Int(w)) => int_slot(super::arith::uint(first), w),
                 _ => first,
             };
             for (i, s) in [first, second].into_iter().take(ins.n as usize).enumerate() {

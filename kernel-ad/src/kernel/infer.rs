@@ -84,7 +84,7 @@ fn infer_warp(k: &Kernel, op: WarpOp, args: &[Value]) -> Inferred {
         ActiveMask => Inferred::Ty(if k.source.warp_size > 32 { Type::I64 } else { Type::I32 }),
         MatchAll => Inferred::Pair(ty(0), Type::I1),
         ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor
-        | DsBpermute | DsPermute => Inferred::Ty(ty(1)),
+        | DsBpermute | DsPermute | ScatterAdd => Inferred::Ty(ty(1)),
         DsSwizzle | ReadFirstLane | ReadLane | UpdateDpp => Inferred::Ty(ty(0)),
         MbcntLo | MbcntHi => Inferred::Ty(Type::I32),
     }

@@ -19,6 +19,7 @@ mod print;
 mod print_op;
 mod types;
 mod verify;
+pub mod warp;
 
 pub use build::{Cursor, KernelBuilder};
 pub use ids::{Block, Global, Inst, Loc, Value};

@@ -68,7 +68,7 @@ plain_names! {
         Sync "sync", ShflIdx "shfl_idx", ShflUp "shfl_up", ShflDown "shfl_down", ShflBfly "shfl_bfly",
         ShflIdxP "shfl_idx_p", ShflUpP "shfl_up_p", ShflDownP "shfl_down_p", ShflBflyP "shfl_bfly_p",
         VoteAll "vote_all", VoteAny "vote_any", VoteUni "vote_uni", Ballot "ballot", ActiveMask "activemask",
-        MatchAny "match_any", MatchAll "match_all", ReduxAdd "redux_add", ReduxUMin "redux_umin",
+        MatchAny "match_any", MatchAll "match_all", ScatterAdd "scatter_add", ReduxAdd "redux_add", ReduxUMin "redux_umin",
         ReduxUMax "redux_umax", ReduxSMin "redux_smin", ReduxSMax "redux_smax", ReduxAnd "redux_and",
         ReduxOr "redux_or", ReduxXor "redux_xor", DsBpermute "ds_bpermute", DsPermute "ds_permute",
         DsSwizzle "ds_swizzle", ReadFirstLane "readfirstlane", ReadLane "readlane", MbcntLo "mbcnt_lo",

@@ -202,6 +202,7 @@ pub enum WarpOp {
     /** () -> mask type */ ActiveMask,
     /** (mask, value) -> mask type: lanes with an equal value */ MatchAny,
     /** (mask, value) -> {mask, i1} */ MatchAll,
+    /** (mask, value f32 or f64, lane modulo warp size): sum of the values of the lanes that name this one; made for gradients */ ScatterAdd,
     /** (mask, i32) -> i32 */ ReduxAdd, ReduxUMin, ReduxUMax, ReduxSMin, ReduxSMax, ReduxAnd, ReduxOr, ReduxXor,
     /** AMD: (byte index i32, value i32): pull from lane index/4 */ DsBpermute,
     /** AMD: push to lane index/4 */ DsPermute,

@@ -174,6 +174,7 @@ impl Ops for Amdgpu<'_> {
     ) -> Result<Option<Operand>> {
         let result = cx.ty(&*self, result);
         Ok(Some(match op {
+            WarpOp::ScatterAdd => super::scatter::amdgpu(cx, args, self.warp_size),
             WarpOp::DsBpermute => cx.call("i32", "llvm.amdgcn.ds.bpermute", args),
             WarpOp::DsPermute => cx.call("i32", "llvm.amdgcn.ds.permute", args),
             WarpOp::DsSwizzle => {

@@ -8,6 +8,7 @@ mod math;
 mod nvptx;
 mod nvptx_math;
 mod nvptx_warp;
+mod scatter;
 #[cfg(test)]
 mod tests;
 

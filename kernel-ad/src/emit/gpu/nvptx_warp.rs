@@ -100,6 +100,7 @@ pub(super) fn warp(
         return self::shuffle(cx, t, kind, with_predicate, args, result).map(Some);
     }
     let name = match op {
+        WarpOp::ScatterAdd => return Ok(Some(super::scatter::nvptx(cx, args))),
         WarpOp::Sync => {
             cx.call("void", "llvm.nvvm.bar.warp.sync", &args[..1]);
             return Ok(None);

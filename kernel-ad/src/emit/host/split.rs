@@ -211,6 +211,7 @@ fn warp_kind(op: WarpOp) -> Option<WarpKind> {
         WarpOp::ActiveMask => WarpKind::ActiveMask,
         WarpOp::MatchAny => WarpKind::MatchAny,
         WarpOp::MatchAll => WarpKind::MatchAll,
+        WarpOp::ScatterAdd => WarpKind::ScatterAdd,
         WarpOp::ReduxAdd => WarpKind::ReduxAdd,
         WarpOp::ReduxUMin => WarpKind::ReduxUMin,
         WarpOp::ReduxUMax => WarpKind::ReduxUMax,

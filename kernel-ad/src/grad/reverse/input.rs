@@ -2,7 +2,7 @@
 
 use crate::canon::Regions;
 use crate::cfg::{Cfg, DomTree};
-use crate::facts::{Activity, Base, Provenance, PtrKind};
+use crate::facts::{Activity, Base, Provenance, PtrKind, WarpUniform};
 use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
 use crate::kernel::*;
@@ -21,6 +21,8 @@ pub struct Input<'a> {
     pub prov: &'a Provenance,
     /// Which values have adjoints.
     pub activity: &'a Activity,
+    /// What the lanes of a warp share.
+    pub lanes: &'a WarpUniform,
     /// Shadow pointers.
     pub shadows: &'a Shadows,
     /// Shadow parameters.

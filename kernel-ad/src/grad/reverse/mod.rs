@@ -16,12 +16,13 @@ mod sweep;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod warp;
 
 use super::{clean, primal_specs, Gradient, Roles, ShadowParams, TapeNeed};
 use crate::canon::canonicalise;
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
-use crate::facts::{Activity, Provenance, Writes};
+use crate::facts::{Activity, Provenance, WarpUniform, Writes};
 use crate::grad::shadow::insert_shadows;
 use crate::idiom;
 use crate::kernel::*;
@@ -49,12 +50,14 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let unwanted = input::unwanted_stores(&k, &cfg, &prov, roles);
     let writes = Writes::without(&k, &cfg, &prov, &unwanted);
     let shadows = insert_shadows(&mut k, &cfg, &prov, &params)?;
+    let lanes = WarpUniform::new(&k, &cfg);
     let input = Input {
         regions: &regions,
         cfg: &cfg,
         dom: &dom,
         prov: &prov,
         activity: &activity,
+        lanes: &lanes,
         shadows: &shadows,
         params: &params,
     };

@@ -1,6 +1,7 @@
 //! Collects what the reverse sweep needs of the forward sweep.
 
 use super::input::{Input, MemoryAdjoint};
+use crate::kernel::warp::warp_op;
 use crate::kernel::*;
 use crate::plan::Needed;
 use crate::rules::{self, Need};
@@ -50,9 +51,15 @@ fn of_inst(k: &Kernel, input: &Input<'_>, i: Inst, need: &mut dyn FnMut(Value)) 
         MemoryAdjoint::None => {}
     }
     let data = &k.insts[i];
+    if let Some((op, args)) = warp_op(&data.op).filter(|(op, _)| op.only_waits()) {
+        return super::warp::needs(op, args, false).into_iter().for_each(need);
+    }
     let Some(r) = data.result else { return };
     if matches!(data.op, Op::Phi { .. }) || !input.active(k, r) {
         return;
+    }
+    if let Some((op, args)) = warp_op(&data.op) {
+        return super::warp::needs(op, args, true).into_iter().for_each(need);
     }
     let operands = data.op.operands();
     for n in rules::needs(k, i, &|v| input.active(k, v)) {

@@ -1,7 +1,7 @@
 //! What reverse mode does not support is refused here, with its place and the reason; several errors a run.
 
 use super::input::Input;
-use crate::diag::{Code, Diagnostic, Diagnostics, Result};
+use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
 use crate::facts::provenance::holds_pointer;
@@ -52,14 +52,9 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 .because("threads exchange data across it, in an order that the reverse sweep does not know")
                 .help("reverse mode supports kernels whose threads do not communicate"),
         ),
-        Op::Warp { op, args } => {
-            let v =
-                data.result.filter(|&r| carries(r)).or_else(|| args.iter().copied().find(|&a| carries(a)))?;
-            let d = Diagnostic::new(
-                Code::WarpOpInGradient,
-                format!("warp operation `{op:?}` on active data has no adjoint yet").to_lowercase(),
-            );
-            Some(because(d, v))
+        Op::Warp { op, .. } => {
+            let r = data.result.filter(|&r| carries(r))?;
+            warp(k, input, i, *op, active(r)).map(|d| because(d, r))
         }
         Op::Asm { text, args, side_effects, .. } => {
             let v = data.result.filter(|&r| carries(r));
@@ -198,6 +193,45 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
         }
         _ => None,
     }
+}
+
+/// Why a warp operation on active data has no adjoint.
+fn warp(k: &Kernel, input: &Input<'_>, i: Inst, op: WarpOp, as_float: bool) -> Option<Diagnostic> {
+    let name = op.name();
+    if op.handed_on().is_empty() {
+        let d = Diagnostic::new(
+            Code::WarpOpInGradient,
+            format!("`{name}` computes with the bits of active data: it has no adjoint"),
+        );
+        return Some(d.help("exchange the floats by shuffles and compute with them"));
+    }
+    if !as_float {
+        let d = Diagnostic::new(Code::WarpOpInGradient, format!("`{name}` moves active data as integers"));
+        return Some(d.help("shuffle the floats themselves"));
+    }
+    if k.has_lane_masks() {
+        return None;
+    }
+    let block = input.cfg.rpo().iter().find(|&&b| k.blocks[b].insts.contains(&i))?;
+    let ragged = input
+        .regions
+        .enclosing(input.regions.of[*block])
+        .find(|&l| !input.regions.loops[l].exits.iter().all(|&(from, _)| input.lanes.stays_together(from)))?;
+    let d = Diagnostic::new(
+        Code::WarpOpInGradient,
+        format!("`{name}` in a loop that the lanes of a warp may leave one by one"),
+    );
+    let d = match k.insts[k.terminator(input.regions.loops[ragged].header)].loc {
+        Some(loc) => {
+            let at = Place::of(k, loc);
+            d.because(format!("the loop stands at {}:{}", at.file, at.line))
+        }
+        None => d,
+    };
+    let d = d.because(
+        "backwards the lanes come by in another company, and the operation has no mask that says in which",
+    );
+    Some(d.help("let all lanes of the warp go the same number of rounds"))
 }
 
 fn carries_alike(k: &Kernel, a: Value, r: Option<Value>) -> bool {

@@ -300,6 +300,7 @@ fn warp(k: &Kernel, op: WarpOp, args: &[Value]) -> Check {
         VoteAll | VoteAny | VoteUni | Ballot => &[mask, i1s],
         ActiveMask | WaveBarrier => &[],
         MatchAny | MatchAll => &[mask, any],
+        ScatterAdd => &[mask, &[Type::F32, Type::F64], i32s],
         ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor => {
             &[mask, i32s]
         }

@@ -22,7 +22,7 @@ fn each_has_its_code() {
     let cases: &[(Code, &str, &[Role])] = &[
         (Code::BarrierInGradient, "kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 barrier.sync store f32 %v, ptr %x, align 4 ret }", &[d]),
         (Code::SharedMemory, "global ptr.shared @s bytes 4 align 4 kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr.shared @s, align 4 %u = load f32, ptr.shared @s, align 4 store f32 %u, ptr %x, align 4 ret }", &[d]),
-        (Code::WarpOpInGradient, "kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 %s = warp.shfl_bfly i32 -1, f32 %v, i32 1, 31 store f32 %s, ptr %x, align 4 ret }", &[d]),
+        (Code::WarpOpInGradient, "kernel @k(ptr %x) amdgpu { e: %v = load f32, ptr %x, align 4 %t = tid.x br l l: %i = phi i32 [0, e], [%j, l] %w = phi f32 [%v, e], [%s, l] %s = warp.readfirstlane f32 %w %j = add %i, 1 %c = icmp ult %j, %t br %c, l, z z: store f32 %s, ptr %x, align 4 ret }", &[d]),
         (Code::AtomicNoRule, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %o = atomicrmw fmax ptr %y, f32 %v, align 4 monotonic scope(device) ret }", &[d, d]),
         (Code::AtomicNoRule, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %o = atomicrmw fadd ptr %y, f32 %v, align 4 monotonic scope(device) store f32 %o, ptr %x, align 4 ret }", &[d, d]),
         (Code::AsmOnActive, "kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 %s = asm \"foo $0, $1;\", \"=f,f\"(f32 %v) -> f32 store f32 %s, ptr %x, align 4 ret }", &[d]),
@@ -46,7 +46,7 @@ fn each_has_its_code() {
 #[test]
 fn the_reason_names_input_and_output() {
     let e = refused(
-        "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %s = warp.shfl_bfly i32 -1, f32 %v, i32 1, 31 store f32 %s, ptr %y, align 4 ret }",
+        "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %s = call @mystery(f32 %v) -> f32 store f32 %s, ptr %y, align 4 ret }",
         &[Role::Dup, Role::Dup],
     );
     let text = e.to_string();
