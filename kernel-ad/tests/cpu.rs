@@ -148,7 +148,7 @@ fn divergence_is_an_error() {
         Err(Error::DivergentBarrier { block: [0, 0, 0], thread: [40, 0, 0], place, reason, .. }) => {
             assert!(place.contains("cpu.cu"), "{place}");
             assert!(
-                reason.contains("24 of 64 threads") && reason.contains("thread 0 of the block"),
+                reason.contains("thread 32 of the block") && reason.contains("in the same warp"),
                 "{reason}"
             );
         }

@@ -15,13 +15,16 @@
 //!
 //! `KAD_BLESS=1` rewrites the `;=` lines. An unknown directive fails, and so does a file that checks nothing.
 
+use kernel_ad::case::{self, ArgKind, Case, Data, Image};
 use kernel_ad::cfg::Cfg;
+use kernel_ad::check::{with_engines, Program};
 use kernel_ad::diag::Diagnostics;
 use kernel_ad::facts::{Activity, Provenance};
 use kernel_ad::grad::{self, Roles};
 use kernel_ad::interp::{self, Arg, Launch, Memory, Options, Pointer};
+use kernel_ad::jit::Device;
 use kernel_ad::kernel::{parse, print, verify, FloatTy, Kernel, Named, Printer, Type};
-use shadow_mem::Role;
+use shadow_mem::{ElemType, Role};
 use std::path::{Path, PathBuf};
 
 type Outcome<T> = Result<T, String>;
@@ -146,6 +149,7 @@ fn stage(test: &str, h: &Header, text: &str) -> Outcome<Vec<String>> {
     match test {
         "print" => Ok(print(&k).lines().map(String::from).collect()),
         "interp" => run(&k, h),
+        "device" => on_device(&k, h),
         "activity" => Ok(activity(&k, &roles()?)),
         "gradient" => Ok(match grad::reverse(&k, &roles()?, &Default::default()) {
             Err(e) => errors(&e),
@@ -214,6 +218,62 @@ fn run(k: &Kernel, h: &Header) -> Outcome<Vec<String>> {
         out.push(format!("{name} = {}", shown.collect::<Vec<_>>().join(" ")));
     }
     Ok(out)
+}
+
+fn elem(ty: Type) -> Outcome<ElemType> {
+    Ok(match ty {
+        Type::Float(FloatTy::F16) => ElemType::F16,
+        Type::Float(FloatTy::Bf16) => ElemType::Bf16,
+        Type::Float(FloatTy::F32) => ElemType::F32,
+        Type::Float(FloatTy::F64) => ElemType::F64,
+        Type::Int(8) => ElemType::I8,
+        Type::Int(16) => ElemType::I16,
+        Type::Int(32) => ElemType::I32,
+        Type::Int(64) => ElemType::I64,
+        other => return Err(format!("no buffer holds {other:?}")),
+    })
+}
+
+/// The launch on the CPU device, compiled: what `run` gives of the interpreter.
+fn on_device(k: &Kernel, h: &Header) -> Outcome<Vec<String>> {
+    let (launch, _) = h.launch.clone().ok_or("no `; launch` line")?;
+    let mut args = Vec::new();
+    for (name, arg) in &h.args {
+        let (ty, xs, scalar) = match arg {
+            ArgText::Scalar(ty, x) => (elem(*ty)?, vec![*x], true),
+            ArgText::Buffer(ty, xs) => (elem(*ty)?, xs.clone(), false),
+        };
+        let role = if ty.is_float() && !scalar { Role::Dup } else { Role::Const };
+        let shadow = Data::zeros(ty, if role == Role::Dup { xs.len() } else { 0 });
+        let data = Data::from_f64(ty, xs);
+        let kind = if scalar { ArgKind::Scalar { data, shadow } } else { ArgKind::Buffer { data, shadow } };
+        args.push(case::Arg { name: name.clone(), role, kind });
+    }
+    let case = Case {
+        file: PathBuf::from("a filetest"),
+        module: PathBuf::from("-"),
+        kernel: k.name.clone(),
+        grid: launch.grid,
+        block: launch.block,
+        shared: launch.shared as u32,
+        arch: None,
+        args,
+        globals: Vec::new(),
+    };
+    let device = Device::cpu();
+    let mut image = Image::of(&case);
+    let ran = Program::primal(k, &case.roles()).and_then(|p| {
+        with_engines(Some(&device), |e| e.device.clone().expect("the CPU").run(&p, &case, &mut image))
+    });
+    if let Err(e) = ran {
+        return Ok(errors(&e));
+    }
+    let shown = image.leaves.iter().filter(|l| l.is_memory()).map(|l| {
+        let one = |x: f64| if l.ty.is_float() { format!("{x:?}") } else { format!("{x}") };
+        let all: Vec<String> = l.data.to_f64().into_iter().map(one).collect();
+        format!("{} = {}", l.path, all.join(" "))
+    });
+    Ok(shown.collect())
 }
 
 /// Checks a file, or rewrites it.

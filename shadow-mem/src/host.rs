@@ -165,6 +165,9 @@ pub struct CutSpec {
     pub args: Vec<CutArg>,
     /// Where the result goes.
     pub result: Option<CutResult>,
+    /// A barrier that all threads of a warp must reach at this very place.
+    #[serde(default)]
+    pub aligned: bool,
     /// Region that follows.
     pub resume: u32,
     /// Place in the kernel's order.

@@ -1,6 +1,6 @@
 //! Barriers of the block.
 
-use super::block::BlockRun;
+use super::block::{BlockRun, Fault};
 use super::warp::Slots;
 use shadow_mem::host::{BarrierKind, CutArg, CutKind, CutSpec, EXITED};
 
@@ -22,7 +22,8 @@ pub(super) fn together(b: &mut BlockRun, cut: &CutSpec, kind: BarrierKind) -> bo
     }
     if kind != BarrierKind::Sync {
         let slots = Slots::of(b);
-        reduce(&slots, cut, kind, 0..b.threads);
+        let result = reduce(&slots, kind, (0..b.threads).map(|t| (t, cut)));
+        (0..b.threads).for_each(|t| give(&slots, cut, t, result));
     }
     true
 }
@@ -42,8 +43,8 @@ pub(super) fn arrive(b: &mut BlockRun) -> bool {
     any
 }
 
-/// Opens every barrier whose threads are all there.
-pub(super) fn apart(b: &mut BlockRun) -> bool {
+/// Opens every barrier whose threads are all there: those that wait at one number, wherever they are.
+pub(super) fn apart(b: &mut BlockRun) -> Result<bool, Fault> {
     let mut opened = false;
     for id in 0..16 {
         let slots = Slots::of(b);
@@ -55,49 +56,82 @@ pub(super) fn apart(b: &mut BlockRun) -> bool {
                 at.then_some((t, c))
             })
             .collect();
-        let Some(&(first, cut)) = waiting.first() else { continue };
+        let Some(&first) = waiting.first() else { continue };
         let live = b.w.next[..b.threads].iter().filter(|&&s| s != EXITED).count();
-        let there = waiting.len() + b.arrived[id] as usize;
-        let ready = match b.k.cuts[cut].args[COUNT] {
-            // Only threads at one and the same place wait for the whole block.
-            CutArg::None => there >= live && waiting.iter().all(|&(_, c)| c == cut),
-            // Producers and consumers meet by the barrier's number, wherever they are.
-            ref count => {
-                let count = slots.get(count, first) as usize;
-                there >= if count >= b.threads { live } else { count }
-            }
+        let count = |(t, c): (usize, usize)| match b.k.cuts[c].args[COUNT] {
+            CutArg::None => None,
+            ref count => Some(slots.get(count, t) as usize).filter(|&n| n < b.threads),
         };
-        if !ready {
+        let there = waiting.len() + b.arrived[id] as usize;
+        let needed = count(first).unwrap_or(live);
+        if there < needed {
             continue;
         }
+        if let Some((at, reason)) = mismatch(b, &waiting, &count, there > needed) {
+            return Err(Fault::Stuck { thread: at.0 as u32, cut: at.1, reason });
+        }
         b.arrived[id] = 0;
-        for &(t, c) in &waiting {
-            if let CutKind::Barrier(kind) = b.k.cuts[c].kind {
-                if kind != BarrierKind::Sync && (t, c) == (first, cut) {
-                    reduce(&slots, &b.k.cuts[c], kind, waiting.iter().map(|&(t, _)| t));
-                }
-            }
+        let at = waiting.iter().map(|&(t, c)| (t, &b.k.cuts[c]));
+        if let CutKind::Barrier(kind) = b.k.cuts[first.1].kind {
+            let result = reduce(&slots, kind, at.clone());
+            at.for_each(|(t, cut)| give(&slots, cut, t, result));
         }
         for (t, c) in waiting {
             b.resume(t, c);
         }
         opened = true;
     }
-    opened
+    Ok(opened)
 }
 
-fn reduce(slots: &Slots, cut: &CutSpec, kind: BarrierKind, threads: impl Iterator<Item = usize> + Clone) {
-    let mut all = threads.clone();
-    let pred = |t| slots.get(&cut.args[PRED], t) != 0;
-    let result = match kind {
-        BarrierKind::Popc => all.filter(|&t| pred(t)).count() as u64,
-        BarrierKind::And => all.all(pred).into(),
-        BarrierKind::Or => all.any(pred).into(),
-        BarrierKind::Sync | BarrierKind::Arrive => return,
-    };
-    if let Some(r) = &cut.result {
-        for t in threads {
-            slots.put(r, t, result);
+/// The thread whose barrier cannot be the one that the first thread waits at, and why.
+fn mismatch(
+    b: &BlockRun,
+    waiting: &[(usize, usize)],
+    count: &dyn Fn((usize, usize)) -> Option<usize>,
+    too_many: bool,
+) -> Option<((usize, usize), String)> {
+    let &first = waiting.first()?;
+    let place = |(t, c): (usize, usize)| format!("thread {t} of the block waits at {}", b.k.cuts[c].place);
+    let warp = b.k.warp_size as usize;
+    let mut leader = first;
+    for &at in waiting {
+        let cut = &b.k.cuts[at.1];
+        if at.0 / warp != leader.0 / warp {
+            leader = at;
         }
+        let held = &b.k.cuts[leader.1];
+        if leader.1 != at.1 && (cut.aligned || held.aligned) {
+            let reason =
+                format!("{}, in the same warp, and a barrier of whole warps is one place", place(leader));
+            return Some((at, reason));
+        }
+        if cut.kind != b.k.cuts[first.1].kind {
+            let reason =
+                format!("{}, which has the same number but is another kind of barrier", place(first));
+            return Some((at, reason));
+        }
+        if count(at) != count(first) {
+            let reason = format!("{}, which has the same number but another count of threads", place(first));
+            return Some((at, reason));
+        }
+    }
+    too_many.then(|| (first, format!("{} threads wait at it, more than its count", waiting.len())))
+}
+
+/// What a barrier tells each of its threads.
+fn reduce<'a>(slots: &Slots, kind: BarrierKind, mut at: impl Iterator<Item = (usize, &'a CutSpec)>) -> u64 {
+    let pred = |(t, cut): (usize, &CutSpec)| slots.get(&cut.args[PRED], t) != 0;
+    match kind {
+        BarrierKind::Popc => at.filter(|&a| pred(a)).count() as u64,
+        BarrierKind::And => at.all(pred).into(),
+        BarrierKind::Or => at.any(pred).into(),
+        BarrierKind::Sync | BarrierKind::Arrive => 0,
+    }
+}
+
+fn give(slots: &Slots, cut: &CutSpec, thread: usize, result: u64) {
+    if let Some(r) = &cut.result {
+        slots.put(r, thread, result);
     }
 }

@@ -101,7 +101,7 @@ impl BlockRun<'_> {
         if self.w.next[..self.threads].iter().all(|&s| s == EXITED) {
             return Ok(());
         }
-        if warp::apart(self) || barrier::arrive(self) || barrier::apart(self) {
+        if warp::apart(self) || barrier::arrive(self) || barrier::apart(self)? {
             return Ok(());
         }
         Err(self.stuck())

@@ -215,16 +215,10 @@ impl Team {
         for number in numbers {
             let group = &waiting[&number];
             let here = group.len() + self.arrived.get(&number).copied().unwrap_or(0) as usize;
-            let first = &self.threads[group[0] as usize];
-            let ins = &m.p.code[first.pc as usize];
-            let Op::Barrier { id, count, .. } = &m.k.insts[ins.inst].op else { continue };
-            let needed = match count {
-                Some(_) => first.regs[if id.is_some() { ins.b } else { ins.a } as usize].lo as usize,
-                // Threads that have returned count as arrived.
-                None => alive,
-            };
+            // Threads that have returned are not waited for.
+            let needed = self.awaited(m, group[0]).unwrap_or(alive);
             if here >= needed {
-                self.check_same_barrier(m, group)?;
+                self.check_same_barrier(m, group, here > needed)?;
                 self.arrived.remove(&number);
                 self.pass_barrier(m, group);
                 freed.extend_from_slice(group);
@@ -233,24 +227,54 @@ impl Team {
         Ok(freed)
     }
 
-    /// An aligned barrier is the same instruction for all threads of a warp.
-    fn check_same_barrier(&self, m: &Machine, group: &[u32]) -> std::result::Result<(), Located> {
-        let mut at: HashMap<u32, (u32, u32)> = HashMap::new();
+    /// For how many threads a barrier waits, unless it is for all.
+    fn awaited(&self, m: &Machine, n: u32) -> Option<usize> {
+        let t = &self.threads[n as usize];
+        let ins = &m.p.code[t.pc as usize];
+        let Op::Barrier { id, count: Some(_), .. } = &m.k.insts[ins.inst].op else { return None };
+        let count = t.regs[if id.is_some() { ins.b } else { ins.a } as usize].lo as u32 as usize;
+        Some(count).filter(|&n| n < self.threads.len())
+    }
+
+    /// Barriers meet by their number, wherever they are; they must be of one kind, for as many threads, and one that is aligned is
+    /// the same instruction for all threads of a warp.
+    fn check_same_barrier(
+        &self,
+        m: &Machine,
+        group: &[u32],
+        too_many: bool,
+    ) -> std::result::Result<(), Located> {
+        let barrier = |n: u32| {
+            let inst = m.p.code[self.threads[n as usize].pc as usize].inst;
+            match m.k.insts[inst].op {
+                Op::Barrier { kind, aligned, .. } => (kind, aligned),
+                _ => (BarrierKind::Sync, false),
+            }
+        };
+        let mut at: HashMap<u32, u32> = HashMap::new();
+        let first = group[0];
         for &n in group {
             let t = &self.threads[n as usize];
-            let (pc, warp) = (t.pc, t.access.warp);
-            let (other, other_pc) = *at.entry(warp).or_insert((n, pc));
-            let aligned = |pc: u32| {
-                matches!(m.k.insts[m.p.code[pc as usize].inst].op, Op::Barrier { aligned: true, .. })
+            let mate = *at.entry(t.access.warp).or_insert(n);
+            let apart = self.threads[mate as usize].pc != t.pc;
+            let (other, message) = match () {
+                _ if apart && (barrier(n).1 || barrier(mate).1) => {
+                    (mate, "threads of a warp wait at different barriers")
+                }
+                _ if barrier(n).0 != barrier(first).0 => (first, "one number, but barriers of two kinds"),
+                _ if self.awaited(m, n) != self.awaited(m, first) => {
+                    (first, "one barrier, but two different counts of threads")
+                }
+                _ => continue,
             };
-            if other_pc != pc && (aligned(pc) || aligned(other_pc)) {
-                let [x, y, z] = self.threads[other as usize].id;
-                let message = "threads of a warp wait at different barriers".to_string();
-                let mut l = self.locate(m, n as usize, Fault::new(Code::DivergentBarrier, message));
-                l.because
-                    .push(format!("thread ({x}, {y}, {z}) waits at {}", self.describe(m, other as usize)));
-                return Err(l);
-            }
+            let [x, y, z] = self.threads[other as usize].id;
+            let mut l = self.locate(m, n as usize, Fault::new(Code::DivergentBarrier, message.into()));
+            l.because.push(format!("thread ({x}, {y}, {z}) waits at {}", self.describe(m, other as usize)));
+            return Err(l);
+        }
+        if too_many {
+            let message = format!("{} threads wait at a barrier, more than its count", group.len());
+            return Err(self.locate(m, first as usize, Fault::new(Code::DivergentBarrier, message)));
         }
         Ok(())
     }

@@ -184,7 +184,9 @@ fn describe(k: &Kernel, g: &Graph, node: usize, states: &States, slots: &Slots) 
         }
         None => format!("`{}`", print_inst(k, inst).trim()),
     };
-    Ok(CutSpec { kind, args, result, resume: states.region[&(node + 1)], order: node as u32, place })
+    let aligned = matches!(data.op, Op::Barrier { aligned: true, .. });
+    let (resume, order) = (states.region[&(node + 1)], node as u32);
+    Ok(CutSpec { kind, args, result, aligned, resume, order, place })
 }
 
 fn barrier_kind(kind: BarrierKind) -> host::BarrierKind {
