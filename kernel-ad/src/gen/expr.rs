@@ -51,7 +51,7 @@ impl Gen<'_, '_> {
         self.b.binary_fmf(op, a, b, fmf)
     }
 
-    fn call(&mut self, f: MathFn, args: &[Value]) -> Value {
+    pub(super) fn call(&mut self, f: MathFn, args: &[Value]) -> Value {
         let fmf = self.fmf;
         self.b.math(f, args, fmf)
     }
@@ -121,6 +121,8 @@ impl Gen<'_, '_> {
     fn unusual(&mut self, depth: u32) -> Value {
         let a = self.float_expr(depth);
         match self.rng.random_range(0..if self.options.kinks { 6 } else { 3 }) {
+            0 if self.options.half && self.rng.random_bool(0.4) => self.half_step(a),
+            0 if self.options.vectors && self.rng.random_bool(0.4) => self.vector_step(a),
             0 => self.b.fneg(a, Fmf::empty()),
             1 => {
                 let (wide, op, back) = match self.float {
@@ -179,7 +181,10 @@ impl Gen<'_, '_> {
         }
     }
 
-    fn float_leaf(&mut self) -> Value {
+    pub(super) fn float_leaf(&mut self) -> Value {
+        if let Some(v) = self.rng.random_bool(0.15).then(|| self.shared_leaf()).flatten() {
+            return v;
+        }
         match self.rng.random_range(0..8) {
             0..=2 => {
                 let vars = self.state.floats.clone();
@@ -193,6 +198,7 @@ impl Gen<'_, '_> {
                 let (base, i) = (self.inputs.gathered, self.small_int(1));
                 self.load(base, i, GATHERED)
             }
+            6 if self.options.half && self.rng.random_bool(0.5) => self.half_leaf(),
             6 => {
                 let (base, i) = (self.inputs.table, self.small_int(1));
                 self.load(base, i, TABLE)

@@ -2,22 +2,25 @@
 //!
 //! The kernels stay in smooth, bounded territory, so that central differences mean something: every value that a
 //! statement leaves behind lies within a few units of zero, divisors and arguments of roots and logarithms are kept away
-//! from zero, indices are masked to the length of what they index. No two threads touch the same memory except by
-//! reading what nobody writes, or by atomic addition, so that every order of the threads gives the same result up to
-//! rounding.
+//! from zero, indices are masked to the length of what they index. Between two barriers no two threads touch the same memory
+//! except by reading what nobody writes, or by atomic addition, so that every order of the threads gives the same
+//! result up to rounding. Barriers and warp operations stand only where all threads of the block come that have not
+//! returned; shuffles only in kernels that no thread leaves before the others.
 //!
 //! The same seed gives the same kernel. A smaller [`GenOptions::statements`] cuts the same program off earlier, which is
 //! how a failing seed is reduced.
 
 mod expr;
+mod memory;
 mod params;
 mod stmt;
+mod team;
 
 #[cfg(test)]
 mod tests;
 
 use crate::case::Case;
-use crate::kernel::{Fmf, Kernel, KernelBuilder, Type, Value};
+use crate::kernel::{Arch, Fmf, Kernel, KernelBuilder, Type, Value};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -40,6 +43,20 @@ pub struct GenOptions {
     pub atomics: bool,
     /// Functions such as `fabs` and `fmax`, and branches on floats: these have kinks and jumps.
     pub kinks: bool,
+    /// Shared memory, static and dynamic, with barriers of every form.
+    pub shared: bool,
+    /// Shuffles, votes and warp barriers.
+    pub warps: bool,
+    /// Integer atomics whose result is the place of an element in shared memory.
+    pub compaction: bool,
+    /// memcpy and memset of local arrays.
+    pub copies: bool,
+    /// Vectors of floats.
+    pub vectors: bool,
+    /// Half precision, in memory and in registers.
+    pub half: bool,
+    /// Architecture.
+    pub arch: Arch,
 }
 
 impl Default for GenOptions {
@@ -53,7 +70,34 @@ impl Default for GenOptions {
             local_arrays: true,
             atomics: true,
             kinks: true,
+            shared: false,
+            warps: false,
+            compaction: false,
+            copies: false,
+            vectors: false,
+            half: false,
+            arch: Arch::Nvptx,
         }
+    }
+}
+
+impl GenOptions {
+    /// Everything that the generator can make.
+    pub fn everything() -> Self {
+        GenOptions {
+            shared: true,
+            warps: true,
+            compaction: true,
+            copies: true,
+            vectors: true,
+            half: true,
+            ..GenOptions::default()
+        }
+    }
+
+    /// The same for AMD: waves of 64, local memory in its own address space, no masks.
+    pub fn amd(self) -> Self {
+        GenOptions { arch: Arch::Amdgpu, ..self }
     }
 }
 
@@ -66,6 +110,8 @@ pub struct Generated {
     pub case: Case,
     /// Statements that it holds.
     pub statements: u32,
+    /// Type of its floats.
+    pub float: Type,
 }
 
 /// Makes the kernel of a seed.
@@ -73,11 +119,11 @@ pub fn generate(seed: u64, options: &GenOptions) -> Generated {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let float = if rng.random_bool(0.5) { Type::F64 } else { Type::F32 };
     let fmf = if rng.random_bool(0.5) { Fmf::CONTRACT } else { Fmf::empty() };
-    let (mut kernel, case) = params::signature(seed, float, &mut rng);
-    let mut gen = Gen::new(&mut kernel, float, fmf, options, rng);
+    let (mut kernel, case) = params::signature(seed, float, options, &mut rng);
+    let mut gen = Gen::new(&mut kernel, float, fmf, options, rng, case.block[0]);
     gen.body();
     let statements = options.statements - gen.fuel;
-    Generated { kernel, case, statements }
+    Generated { kernel, case, statements, float }
 }
 
 /// The variables of the program at one point: what a statement may read and replace.
@@ -97,8 +143,13 @@ struct Inputs {
     sums: Value,
     indices: Value,
     table: Value,
+    halves: Option<Value>,
     scalars: Vec<Value>,
     array: Option<Value>,
+    /// A second array, for copies.
+    spare: Option<Value>,
+    tid: Value,
+    dim: Value,
 }
 
 struct Gen<'k, 'o> {
@@ -110,4 +161,7 @@ struct Gen<'k, 'o> {
     fuel: u32,
     state: State,
     inputs: Inputs,
+    team: team::Team,
+    /// Threads of a block.
+    block: u32,
 }

@@ -1,5 +1,6 @@
 //! The signature that all random kernels share, and the data of their launches.
 
+use super::GenOptions;
 use crate::case::{Arg, ArgKind, Case, Data, Number};
 use crate::kernel::{AddrSpace, AggTy, Arch, ByValue, Kernel, Param, Source, Type};
 use rand::Rng;
@@ -17,14 +18,22 @@ pub const TABLE: usize = 16;
 pub const OWN: usize = 4;
 /// Index of the struct passed by value.
 pub const STRUCT: u32 = 8;
+/// Index of the buffer of halves, if there is one.
+pub const HALVES: u32 = 9;
+/// Dynamic shared memory holds that many floats for every thread.
+pub const DYNAMIC: usize = 2;
 
 /// Declares `gathered, in_place, out, sums, indices, table, alpha, n, {f, f, i32}` and gives them contents.
-pub fn signature(seed: u64, float: Type, rng: &mut ChaCha8Rng) -> (Kernel, Case) {
+pub fn signature(seed: u64, float: Type, options: &GenOptions, rng: &mut ChaCha8Rng) -> (Kernel, Case) {
     let elem = if float == Type::F64 { ElemType::F64 } else { ElemType::F32 };
-    let grid = [rng.random_range(1..=3u32), 1, 1];
-    let block = [rng.random_range(1..=9u32), 1, 1];
+    let team = options.shared || options.warps;
+    let (grid, block) = match team && rng.random_bool(0.7) {
+        true => (rng.random_range(1..=2u32), [4, 8, 8, 16, 32, 40, 64][rng.random_range(0..7usize)]),
+        false => (rng.random_range(1..=3u32), rng.random_range(1..=9u32)),
+    };
+    let (grid, block) = ([grid, 1, 1], [block, 1, 1]);
     let threads = (grid[0] * block[0]) as usize;
-    let mut k = Kernel::new(format!("random{seed}"), source());
+    let mut k = Kernel::new(format!("random{seed}"), source(options.arch));
     let mut args = Vec::new();
     let mut buffer = |k: &mut Kernel, name: &str, role: Role, data: Data, shadow: Data| {
         k.add_param(pointer(name));
@@ -66,8 +75,9 @@ pub fn signature(seed: u64, float: Type, rng: &mut ChaCha8Rng) -> (Kernel, Case)
         packed: false,
     });
     let by_value = ByValue { bytes: k.bytes(Type::Agg(agg)), align: size, ty: Some(Type::Agg(agg)) };
+    let space = if options.arch == Arch::Amdgpu { AddrSpace::Constant } else { AddrSpace::Generic };
     k.add_param(Param {
-        ty: Type::Ptr(AddrSpace::Generic),
+        ty: Type::Ptr(space),
         align: size,
         dereferenceable: by_value.bytes,
         by_value: Some(by_value),
@@ -80,13 +90,21 @@ pub fn signature(seed: u64, float: Type, rng: &mut ChaCha8Rng) -> (Kernel, Case)
         scalar("m", Role::Const, int(rng.random_range(0..=4)), Data::zeros(ElemType::I32, 0)),
     ];
     args.push(Arg { name: "s".into(), role: Role::Active, kind: ArgKind::Struct { fields } });
+    if options.half {
+        let half = |n: usize, rng: &mut ChaCha8Rng| {
+            Data::from_f64(ElemType::F16, (0..n).map(|_| rng.random_range(-1.0..1.0)))
+        };
+        k.add_param(Param { align: 2, ..pointer("halves") });
+        let (data, shadow) = (half(GATHERED, rng), Data::zeros(ElemType::F16, GATHERED));
+        args.push(Arg { name: "halves".into(), role: Role::Dup, kind: ArgKind::Buffer { data, shadow } });
+    }
     let case = Case {
         file: PathBuf::from(format!("random kernel of seed {seed}")),
         module: PathBuf::from("-"),
         kernel: k.name.clone(),
         grid,
         block,
-        shared: 0,
+        shared: if options.shared { block[0] * DYNAMIC as u32 * size } else { 0 },
         arch: None,
         args,
         globals: Vec::new(),
@@ -117,14 +135,7 @@ fn pointer(name: &str) -> Param {
     }
 }
 
-fn source() -> Source {
-    Source {
-        arch: Arch::Nvptx,
-        triple: "nvptx64-nvidia-cuda".into(),
-        data_layout: "e-i64:64-i128:128-v16:16-v32:32-n16:32:64".into(),
-        cpu: Some("sm_80".into()),
-        features: None,
-        warp_size: 32,
-        file: "random".into(),
-    }
+fn source(arch: Arch) -> Source {
+    let cpu = if arch == Arch::Amdgpu { "gfx90a" } else { "sm_80" };
+    Source { cpu: Some(cpu.into()), file: "random".into(), ..Source::of_arch(arch) }
 }

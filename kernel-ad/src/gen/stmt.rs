@@ -1,18 +1,21 @@
 //! Random statements: assignments, memory, control flow.
 
-use super::params::{OWN, STRUCT, SUMS};
+use super::params::{HALVES, OWN, STRUCT, SUMS};
+use super::team::{Mode, Team};
 use super::{Gen, GenOptions, Inputs, State};
 use crate::kernel::*;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Elements of the local array; a power of two.
-const ARRAY: usize = 8;
+/// Elements of a local array; a power of two.
+pub(super) const ARRAY: usize = 8;
 
 /// Blocks that `break`, `continue` and `return` go to, with the variables as they are there.
-struct Exits {
+pub(super) struct Exits {
     breaks: Vec<(Block, State)>,
     continues: Vec<(Block, State)>,
+    /// All threads go through the loop together, with these modes of shared memory where an iteration begins.
+    together: Option<Vec<Mode>>,
 }
 
 impl<'k, 'o> Gen<'k, 'o> {
@@ -21,7 +24,8 @@ impl<'k, 'o> Gen<'k, 'o> {
         float: Type,
         fmf: Fmf,
         options: &'o GenOptions,
-        rng: ChaCha8Rng,
+        mut rng: ChaCha8Rng,
+        block: u32,
     ) -> Self {
         let param = |k: &Kernel, i| k.param_value(i);
         let p: Vec<Value> = (0..=STRUCT).map(|i| param(k, i)).collect();
@@ -29,8 +33,9 @@ impl<'k, 'o> Gen<'k, 'o> {
         let mut b = KernelBuilder::new(k);
         let entry = b.block("entry");
         b.switch_to(entry);
-        let array =
-            options.local_arrays.then(|| b.alloca(size * ARRAY as u64, size as u32, AddrSpace::Generic));
+        let space = if options.arch == Arch::Amdgpu { AddrSpace::Local } else { AddrSpace::Generic };
+        let mut array = |want: bool| want.then(|| b.alloca(size * ARRAY as u64, size as u32, space));
+        let (array, spare) = (array(options.local_arrays), array(options.local_arrays && options.copies));
         let (tid, bid, dim) = (
             b.special(Special::ThreadId(0)),
             b.special(Special::BlockId(0)),
@@ -53,11 +58,16 @@ impl<'k, 'o> Gen<'k, 'o> {
             sums: p[3],
             indices: p[4],
             table: p[5],
+            halves: options.half.then(|| b.k.param_value(HALVES)),
             scalars: vec![p[6], f, g],
             array,
+            spare,
+            tid,
+            dim,
         };
         let state = State { floats: vec![p[6], f, g], ints: vec![gid, p[7], m] };
-        Gen { b, rng, float, fmf, options, fuel: options.statements, state, inputs }
+        let team = Team::new(&mut b, &mut rng, options, float, vec![p[7], m, bid]);
+        Gen { b, rng, float, fmf, options, fuel: options.statements, state, inputs, team, block }
     }
 
     pub(super) fn body(&mut self) {
@@ -71,6 +81,8 @@ impl<'k, 'o> Gen<'k, 'o> {
         for i in 0..self.state.floats.len() {
             self.state.floats[i] = self.float_expr(1);
         }
+        self.fill_spare();
+        self.fill_shared();
         while self.fuel > 0 {
             self.statement(0, &mut None);
         }
@@ -82,6 +94,7 @@ impl<'k, 'o> Gen<'k, 'o> {
                 results.push(self.fbin(BinOp::FMul, v, quarter));
             }
         }
+        results.extend(self.read_all_shared());
         let sum = results.into_iter().reduce(|a, b| self.fbin(BinOp::FAdd, a, b));
         let (out, gid, size, mem) = (self.inputs.out, self.inputs.gid, self.size(), self.mem());
         let at = self.element(out, gid, size);
@@ -100,12 +113,17 @@ impl<'k, 'o> Gen<'k, 'o> {
     fn statement(&mut self, depth: u32, exits: &mut Option<Exits>) {
         self.fuel -= 1;
         let nested = depth < self.options.depth;
+        if self.rng.random_bool(0.3) && self.team_statement() {
+            return;
+        }
         match self.rng.random_range(0..20) {
             0..=5 => self.assign(),
             6 => self.assign_int(),
+            7 if self.options.vectors && self.rng.random_bool(0.4) => self.update_vector(),
             7 | 8 => self.update_in_place(),
             9 => self.write_out(),
             10 if self.options.atomics => self.add_to_sum(),
+            11 if self.options.copies && self.rng.random_bool(0.7) => self.copy_arrays(),
             11 | 12 if self.options.local_arrays => self.touch_array(),
             13 | 14 if nested => self.branch(depth, exits),
             15 if nested => self.switch(depth, exits),
@@ -124,13 +142,13 @@ impl<'k, 'o> Gen<'k, 'o> {
 
     /// Changes a variable. More often than not the old value stays in it, so that most of what a kernel computes reaches its
     /// outputs: a gradient that is zero shows no error.
-    fn set_float(&mut self, v: Value) {
+    pub(super) fn set_float(&mut self, v: Value) {
         let i = self.rng.random_range(0..self.state.floats.len());
         let v = if self.rng.random_bool(0.7) { self.mean(self.state.floats[i], v) } else { v };
         self.state.floats[i] = v;
     }
 
-    fn mean(&mut self, a: Value, b: Value) -> Value {
+    pub(super) fn mean(&mut self, a: Value, b: Value) -> Value {
         let sum = self.fbin(BinOp::FAdd, a, b);
         let half = self.lit(0.5);
         self.fbin(BinOp::FMul, sum, half)
@@ -142,7 +160,7 @@ impl<'k, 'o> Gen<'k, 'o> {
         self.state.ints[i] = v;
     }
 
-    fn store(&mut self, base: Value, index: Value, len: usize, v: Value) {
+    pub(super) fn store(&mut self, base: Value, index: Value, len: usize, v: Value) {
         let (size, mem) = (self.size(), self.mem());
         let at = self.address(base, index, len, size);
         self.b.store(at, v, mem);
@@ -191,24 +209,36 @@ impl<'k, 'o> Gen<'k, 'o> {
     }
 
     fn branch(&mut self, depth: u32, exits: &mut Option<Exits>) {
-        let cond = self.condition();
+        let together = self.team.together && self.rng.random_bool(0.5);
+        let cond = if together { self.uniform_condition() } else { self.condition() };
         let (then, els, join) = (self.b.block("then"), self.b.block("else"), self.b.block("join"));
         self.b.cond_br(cond, then, els);
+        self.arms(depth, exits, together, vec![then, els], join);
+    }
+
+    /// The ways through a branch. Shared memory is at their ends as it was before.
+    fn arms(&mut self, depth: u32, exits: &mut Option<Exits>, together: bool, arms: Vec<Block>, join: Block) {
         let before = self.state.clone();
+        let outside = self.team.enter(together);
+        let modes = self.team.modes();
         let mut ends = Vec::new();
-        for arm in [then, els] {
+        for arm in arms {
             self.state = before.clone();
             self.b.switch_to(arm);
             self.statements(depth + 1, exits);
+            self.back_to(&modes);
             ends.push((self.b.current(), self.state.clone()));
             self.b.br(join);
+            self.team.forget(&outside);
         }
+        self.team.leave(outside);
         self.b.switch_to(join);
         self.state = self.merge(&ends);
     }
 
     fn switch(&mut self, depth: u32, exits: &mut Option<Exits>) {
-        let i = self.small_int(1);
+        let together = self.team.together && self.rng.random_bool(0.5);
+        let i = if together { self.uniform_int() } else { self.small_int(1) };
         let mask = self.int_lit(3);
         let val = self.b.binary(BinOp::And, i, mask);
         let arms: Vec<Block> = (0..3).map(|i| self.b.block(&format!("case{i}"))).collect();
@@ -216,33 +246,26 @@ impl<'k, 'o> Gen<'k, 'o> {
         // Two values share an arm, so that an edge stands for both.
         let cases = vec![(0, arms[0]), (1, arms[1]), (2, arms[1])];
         self.b.insert(Op::Switch { val, default: arms[2], cases }, Type::Void);
-        let before = self.state.clone();
-        let mut ends = Vec::new();
-        for arm in arms {
-            self.state = before.clone();
-            self.b.switch_to(arm);
-            self.statements(depth + 1, exits);
-            ends.push((self.b.current(), self.state.clone()));
-            self.b.br(join);
-        }
-        self.b.switch_to(join);
-        self.state = self.merge(&ends);
+        self.arms(depth, exits, together, arms, join);
     }
 
     /// `for (i = 0; i < trips; i++)` with `break` and `continue` inside; trips from a constant, an argument or the thread.
     fn counted_loop(&mut self, depth: u32) {
-        let trips = match self.rng.random_range(0..3) {
+        let kind = self.rng.random_range(0..3);
+        let together = self.team.together && (kind < 2 || self.rng.random_bool(0.5));
+        let trips = match kind {
             0 => {
                 let n = self.rng.random_range(1..5);
                 self.int_lit(n)
             }
             1 => self.b.k.param_value(7),
             _ => {
-                let (i, mask) = (self.small_int(1), self.int_lit(3));
+                let i = if together { self.uniform_int() } else { self.small_int(1) };
+                let mask = self.int_lit(3);
                 self.b.binary(BinOp::And, i, mask)
             }
         };
-        self.loop_while(depth, |g, i, _| g.b.icmp(IntPred::Slt, i, trips));
+        self.loop_while(depth, together, |g, i, _| g.b.icmp(IntPred::Slt, i, trips));
     }
 
     /// `while (x > about 0.3 && i < 12) x *= something below 0.9`: the trip count depends on active data.
@@ -255,14 +278,19 @@ impl<'k, 'o> Gen<'k, 'o> {
         // A round number could be where the loop's values converge to, and rounding alone decide when it ends.
         let limit = self.rng.random_range(0.25..0.35);
         let (limit, most) = (self.lit(limit), self.int_lit(12));
-        self.loop_while(depth, |g, i, s| {
+        self.loop_while(depth, false, |g, i, s| {
             let more = g.b.fcmp(FloatPred::Ogt, s.floats[x], limit);
             let few = g.b.icmp(IntPred::Slt, i, most);
             g.b.binary(BinOp::And, more, few)
         });
     }
 
-    fn loop_while(&mut self, depth: u32, cond: impl FnOnce(&mut Self, Value, &State) -> Value) {
+    fn loop_while(
+        &mut self,
+        depth: u32,
+        together: bool,
+        cond: impl FnOnce(&mut Self, Value, &State) -> Value,
+    ) {
         let (header, body, latch, exit) =
             (self.b.block("loop"), self.b.block("body"), self.b.block("latch"), self.b.block("exit"));
         let entering = self.b.current();
@@ -287,14 +315,22 @@ impl<'k, 'o> Gen<'k, 'o> {
         // The counter is not among the variables, so that no statement can make the loop endless.
         let slot = self.rng.random_range(0..self.state.ints.len());
         self.state.ints[slot] = i;
-        let mut exits = Some(Exits { breaks: Vec::new(), continues: Vec::new() });
+        let outside = self.team.enter(together);
+        let modes = self.team.modes();
+        if together {
+            self.team.uniform.push(i);
+        }
+        let together = together.then(|| modes.clone());
+        let mut exits = Some(Exits { breaks: Vec::new(), continues: Vec::new(), together });
         self.statements(depth + 1, &mut exits);
+        self.back_to(&modes);
+        self.team.leave(outside);
         let shrink = self.lit(0.6);
         for x in 0..self.state.floats.len() {
             let v = self.state.floats[x];
             self.state.floats[x] = self.fbin(BinOp::FMul, v, shrink);
         }
-        let Exits { breaks, mut continues } = exits.expect("set above");
+        let Exits { breaks, mut continues, .. } = exits.expect("set above");
         continues.push((self.b.current(), self.state.clone()));
         self.b.br(latch);
 
@@ -303,15 +339,10 @@ impl<'k, 'o> Gen<'k, 'o> {
         let one = self.int_lit(1);
         let next = self.b.binary(BinOp::Add, i, one);
         self.b.br(header);
-        let back = |g: &mut Self, phi: Value, v: Value| {
-            let inst = g.b.k.def_inst(phi).expect("a phi");
-            let Op::Phi { incoming } = &mut g.b.k.insts[inst].op else { unreachable!("made above") };
-            incoming.push((latch, v));
-        };
-        back(self, i, next);
+        self.add_incoming(i, latch, next);
         for (&p, &v) in at_header.floats.iter().chain(&at_header.ints).zip(end.floats.iter().chain(&end.ints))
         {
-            back(self, p, v);
+            self.add_incoming(p, latch, v);
         }
 
         self.b.switch_to(exit);
@@ -320,15 +351,30 @@ impl<'k, 'o> Gen<'k, 'o> {
         self.state = self.merge(&ends);
     }
 
-    /// `if (c) break;`, `continue` or `return`.
+    /// `if (c) break;`, `continue` or `return`. Out of a loop that all threads go through together they go together, too.
     fn leave(&mut self, exits: &mut Option<Exits>) {
-        let cond = self.condition();
+        let modes = exits.as_ref().and_then(|e| e.together.clone());
+        let all = self.team.together;
+        let from_loop = exits.is_some() && (modes.is_none() || all) && self.rng.random_bool(0.8);
+        let cond = match (from_loop, all) {
+            (true, _) if modes.is_some() => self.uniform_condition(),
+            (true, _) => self.condition(),
+            (false, _) if !self.team.whole => self.condition(),
+            (false, true) => self.uniform_condition(),
+            // No thread may return without the others.
+            (false, false) => return self.assign(),
+        };
         let (away, stay) = (self.b.block("leave"), self.b.block("stay"));
         self.b.cond_br(cond, away, stay);
         self.b.switch_to(away);
-        // The targets do not exist yet for `break` and `continue`: patched when the loop is complete.
         match exits {
-            Some(e) if self.rng.random_bool(0.8) => {
+            Some(e) if from_loop => {
+                let now = self.team.modes();
+                if let Some(modes) = &modes {
+                    self.back_to(modes);
+                    self.team.set_modes(&now);
+                }
+                // The targets do not exist yet: patched when the loop is complete.
                 let list = if self.rng.random_bool(0.5) { &mut e.breaks } else { &mut e.continues };
                 list.push((away, self.state.clone()));
             }

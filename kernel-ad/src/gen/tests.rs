@@ -1,7 +1,7 @@
 //! Catches generators that break the IR's rules, or that stop making some construct.
 
 use super::*;
-use crate::kernel::{parse, print, verify, Op};
+use crate::kernel::{parse, print, verify, AddrSpace, CastOp, Op};
 
 #[test]
 fn every_seed_verifies_and_prints() {
@@ -13,6 +13,44 @@ fn every_seed_verifies_and_prints() {
         let text = print(&g.kernel);
         let again = parse(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
         assert_eq!(print(&again), text, "seed {seed} does not survive printing");
+    }
+}
+
+#[test]
+fn every_seed_verifies_with_everything() {
+    for options in [GenOptions::everything(), GenOptions::everything().amd()] {
+        for seed in 0..150 {
+            let g = generate(seed, &options);
+            if let Err(e) = verify(&g.kernel) {
+                panic!("seed {seed}: {e}\n{}", print(&g.kernel));
+            }
+        }
+    }
+}
+
+#[test]
+fn seeds_cover_what_threads_do_together() {
+    for options in [GenOptions::everything(), GenOptions::everything().amd()] {
+        let (mut barriers, mut warps, mut halves, mut copies, mut vectors, mut shared_adds) =
+            (0, 0, 0, 0, 0, 0);
+        for seed in 0..100 {
+            let g = generate(seed, &options);
+            for (_, i) in g.kernel.iter_insts() {
+                match g.kernel.insts[i].op {
+                    Op::Barrier { .. } => barriers += 1,
+                    Op::Warp { .. } => warps += 1,
+                    Op::Cast { op: CastOp::FpTrunc, .. } => halves += 1,
+                    Op::MemCopy { .. } => copies += 1,
+                    Op::InsertElement { .. } => vectors += 1,
+                    Op::AtomicRmw { ptr, .. } if g.kernel.ty(ptr) == Type::Ptr(AddrSpace::Shared) => {
+                        shared_adds += 1
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let all = [barriers, warps, halves, copies, vectors, shared_adds];
+        assert!(all.iter().all(|&n| n > 20), "{all:?}");
     }
 }
 

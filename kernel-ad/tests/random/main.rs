@@ -56,3 +56,8 @@ fn reduced(
 fn smooth() -> GenOptions {
     GenOptions { kinks: false, ..GenOptions::default() }
 }
+
+/// What threads do together, on both architectures.
+fn together() -> [GenOptions; 2] {
+    [GenOptions::everything(), GenOptions::everything().amd()]
+}

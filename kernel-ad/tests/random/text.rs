@@ -2,11 +2,12 @@
 
 use super::*;
 use kernel_ad::case::Image;
-use kernel_ad::check::{Engine, Interpreter, Program};
+use kernel_ad::check::{with_engines, Engine, Interpreter, Program};
 use kernel_ad::diag::Code;
 use kernel_ad::emit::{emit, Format, Target};
 use kernel_ad::interp::{Options, Order};
-use kernel_ad::kernel::{parse, verify, Kernel};
+use kernel_ad::jit::Device;
+use kernel_ad::kernel::{parse, verify, Kernel, Type};
 
 fn run(g: &Generated, kernel: &Kernel, options: Options) -> Result<Image, String> {
     let program = Program::primal(kernel, &g.case.roles()).map_err(|e| e.to_string())?;
@@ -54,6 +55,65 @@ fn order_of_threads_does_not_matter() {
         }
         Ok(())
     });
+}
+
+/// As above, for what threads do together. Atomic additions come in another order, so they are left out.
+#[test]
+fn order_of_threads_does_not_matter_together() {
+    for o in together() {
+        let options = GenOptions { atomics: false, compaction: false, ..o };
+        for_seeds(40, &options, |g| {
+            let want = run(g, &g.kernel, Options::sanitize())?;
+            for order in [Order::Backward, Order::Shuffled(g.kernel.insts.len() as u64)] {
+                let d = differing(&run(g, &g.kernel, Options { order, ..Options::sanitize() })?, &want);
+                if !d.is_empty() {
+                    return Err(format!("threads in order {order:?} give another result: {d:?}"));
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Catches differences between compiled code and the interpreter in what threads do together: barriers, shared memory, warp
+/// operations, copies, vectors, halves.
+#[test]
+fn compiled_primals_agree() {
+    let device = Device::cpu();
+    for o in together() {
+        for_seeds(6, &o, |g| {
+            let want = run(g, &g.kernel, Options::sanitize())?;
+            let program = Program::primal(&g.kernel, &g.case.roles()).map_err(|e| e.to_string())?;
+            let (mut got, mut wide) = (Image::of(&g.case), Image::of(&g.case).widened());
+            with_engines(Some(&device), |e| {
+                e.device.clone().expect("the CPU").run(&program, &g.case, &mut got)?;
+                e.wide.run(&program, &g.case, &mut wide)
+            })
+            .map_err(|e| e.to_string())?;
+            close(g, &got, &want, &wide)
+        });
+    }
+}
+
+/// Compiled code may contract and round otherwise: a few hundred roundings, or a tenth of what narrow and wide differ by.
+fn close(g: &Generated, got: &Image, want: &Image, wide: &Image) -> Verdict {
+    let eps = if g.float == Type::F64 { 1e-11 } else { 2e-4 };
+    for ((a, b), w) in
+        got.leaves.iter().zip(&want.leaves).zip(&wide.leaves).filter(|((a, _), _)| a.is_memory())
+    {
+        let all = a.data.to_f64().into_iter().zip(b.data.to_f64()).zip(w.data.to_f64());
+        for (i, ((x, y), w)) in all.enumerate() {
+            let both_nan = x.is_nan() && y.is_nan();
+            let limit = eps * (1.0 + y.abs()) + 4.0 * (y - w).abs();
+            if !both_nan && !((x - y).abs() <= limit) {
+                return Err(format!(
+                    "{}[{i}] is {x} on the device, and {y} in the interpreter, {w} wide",
+                    a.path
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Catches a wide run that computes something else: it must agree with the narrow one to about f32's precision.
