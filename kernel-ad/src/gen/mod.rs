@@ -11,6 +11,7 @@
 //! how a failing seed is reduced.
 
 mod expr;
+mod lanes;
 mod memory;
 mod params;
 mod stmt;
