@@ -1,0 +1,6 @@
+// The CUDA kernels of that subject, compiled for AMD; warps of 32 are halves of a wave.
+#include <hip/hip_runtime.h>
+#define __shfl_down_sync(mask, v, d) __shfl_down(v, d, 32)
+#define __shfl_xor_sync(mask, v, m) __shfl_xor(v, m, 32)
+#define __syncwarp(mask) __builtin_amdgcn_wave_barrier()
+#include "../../reductions/reductions.cu"
