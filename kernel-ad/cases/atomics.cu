@@ -75,3 +75,32 @@ extern "C" __global__ void count_hits(const int *bin, const float *w, float *sum
     float before = atomicAdd(&sum[bin[i]], w[i] * w[i]);
     if (before == 0.0f) atomicAdd(&order[bin[i]], 1);
 }
+
+// Atomic operations where they are not needed: every thread has an element of its own, so that they are loads and stores.
+extern "C" __global__ void exchange_own(float *x, float *slot, float *peak, double *count, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    float v = sinf(x[i]);
+    float before = atomicExch(&slot[i], v * v);
+    double turns = atomicAdd(&count[i], 0.5 * v);
+    int *p = (int *)&peak[i];
+    int old = *p, assumed;
+    do {
+        assumed = old;
+        old = atomicCAS(p, assumed, __float_as_int(fmaxf(before * v, __int_as_float(assumed))));
+    } while (assumed != old);
+    x[i] = before * __int_as_float(old) + (float)turns * v;
+}
+
+// What is volatile is read and written each time it is named.
+extern "C" __global__ void volatile_own(const float *x, volatile float *state, volatile const float *gain, float *y, int n, int steps) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    for (int s = 0; s < steps; s++) state[i] = state[i] * x[i] + gain[s % 4] * state[i] * state[i];
+    y[i] = state[i] * gain[i % 4];
+}
+
+extern "C" __global__ void swap_in(float *x, float *slot, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) x[i] = atomicExch(&slot[i], 2.0f * x[i]);
+}

@@ -2,6 +2,8 @@
 
 pub mod activity;
 pub mod alias;
+pub mod exchange;
+pub mod exclusive;
 pub mod injective;
 pub mod layout;
 pub mod provenance;
@@ -10,5 +12,6 @@ pub mod warp_uniform;
 
 pub use activity::Activity;
 pub use alias::Writes;
+pub use exclusive::Exclusive;
 pub use provenance::{Base, Provenance, PtrFact, PtrKind};
 pub use warp_uniform::WarpUniform;

@@ -4,6 +4,7 @@
 //! ones: shadows in the order of their primal parameters, shadows of module-level variables, then the tape's three.
 
 pub mod clean;
+mod order;
 mod params;
 mod pointers;
 pub mod reverse;

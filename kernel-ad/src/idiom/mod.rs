@@ -5,8 +5,11 @@
 
 mod atomics;
 mod cas;
+mod own;
 #[cfg(test)]
 mod tests;
+
+pub use own::claim;
 
 use crate::grad::clean;
 use crate::kernel::*;

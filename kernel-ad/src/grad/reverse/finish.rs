@@ -4,7 +4,7 @@ use super::input::{Input, MemoryAdjoint};
 use super::is_shadow;
 use crate::facts::injective::{axes, own_buffers, stores_own, Access, Subject};
 use crate::facts::trip::DefBlocks;
-use crate::facts::{Base, Provenance, Writes};
+use crate::facts::{Base, Exclusive, Provenance, Writes};
 use crate::grad::params::{elem_type, pointer_param, pointer_spec};
 use crate::kernel::*;
 use crate::plan::{Decision, Plan, Recipe};
@@ -161,6 +161,7 @@ pub fn assumptions(
     prov: &Provenance,
     specs: &[ParamSpec],
     own: &BTreeSet<u32>,
+    exclusive: &Exclusive,
 ) -> Vec<Assumption> {
     let mut pairs: BTreeSet<(u32, u32)> = plan.distinct.clone();
     // What is loaded again must not be a shadow either: those are written by then.
@@ -195,6 +196,7 @@ pub fn assumptions(
         let used = axes(k).unwrap_or(3);
         out.push(Assumption::OneAlong { axes: (used..3).collect() });
     }
+    out.extend(exclusive.assumptions.iter().filter(|a| !out.contains(a)).cloned().collect::<Vec<_>>());
     out
 }
 

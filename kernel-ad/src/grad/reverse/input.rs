@@ -2,7 +2,7 @@
 
 use crate::canon::Regions;
 use crate::cfg::{Cfg, DomTree};
-use crate::facts::{Activity, Base, Provenance, PtrKind, WarpUniform};
+use crate::facts::{Activity, Base, Exclusive, Provenance, PtrKind, WarpUniform};
 use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
 use crate::kernel::*;
@@ -27,6 +27,8 @@ pub struct Input<'a> {
     pub shadows: &'a Shadows,
     /// Shadow parameters.
     pub params: &'a ShadowParams,
+    /// Buffers that no two threads share.
+    pub exclusive: &'a Exclusive,
 }
 
 /// What the adjoint of a memory operation does.

@@ -40,6 +40,7 @@ use tape::Tape;
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
     let mut specs = primal_specs(primal, roles)?;
     let mut k = idiom::recognise(primal);
+    let exclusive = idiom::claim(&mut k, roles);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
     let regions = canonicalise(&mut k)?;
@@ -60,6 +61,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         lanes: &lanes,
         shadows: &shadows,
         params: &params,
+        exclusive: &exclusive,
     };
     refuse::check(&k, &input)?;
     let reversed = input::reaching_exit(&k, &cfg);
@@ -110,7 +112,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         None => None,
     };
     finish::describe_params(&k, &mut specs, &writes);
-    let assumptions = finish::assumptions(&facts, &plan, &prov, &specs, &own);
+    let assumptions = finish::assumptions(&facts, &plan, &prov, &specs, &own, &exclusive);
     let global_tape = matches!(place, Tape::Global { .. });
     Ok(Gradient {
         kernel: k,

@@ -4,8 +4,10 @@ use super::input::Input;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
+use crate::facts::exchange::{acquires, Exchange};
 use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, PtrKind};
+use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
 use crate::kernel::*;
 use std::collections::{HashMap, HashSet};
@@ -41,6 +43,9 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
     let because =
         |d: Diagnostic, v: Value| input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line));
     let result_carries = data.result.is_some_and(carries);
+    if let Some(d) = handed_on(k, input, i) {
+        return Some(d);
+    }
     match &data.op {
         Op::Barrier { .. } => Some(
             Diagnostic::new(Code::BarrierInGradient, "a barrier in a kernel to be reversed")
@@ -99,17 +104,20 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             if matches!(k.ty(r), Type::Agg(_)) {
                 return Some(because(aggregate(), r));
             }
-            if mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered)) {
+            let ordered = mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered));
+            if let Some(why) = ordered.then(|| exchange(k, input).seen_by(i)).flatten() {
                 let d = Diagnostic::new(
                     Code::UnsupportedMemory,
-                    "a volatile or atomic load of active data has no adjoint yet",
+                    "a volatile or atomic load of data that threads hand to each other",
                 )
-                .help("load it plainly, if no other thread writes it in the same launch");
+                .because(why)
+                .because("the reverse sweep would have to follow the order of the threads backwards")
+                .help("put a barrier between writing and reading, or end the kernel there");
                 return Some(because(d, r));
             }
             None
         }
-        Op::Store { ptr, val, mem } => {
+        Op::Store { ptr, val, .. } => {
             if let Some(d) = holds_pointer(k, k.ty(*val))
                 .then(|| stored_pointer(k, input.cfg, input.prov, *ptr, *val))
                 .flatten()
@@ -132,13 +140,6 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             if matches!(k.ty(*val), Type::Agg(_)) {
                 return Some(because(aggregate(), *val));
             }
-            if mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered)) {
-                let d = Diagnostic::new(
-                    Code::UnsupportedMemory,
-                    "a volatile or atomic store of active data has no adjoint yet",
-                );
-                return Some(because(d, *val));
-            }
             None
         }
         Op::AtomicRmw { op, ptr, val, .. } => {
@@ -151,6 +152,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 }
                 return None;
             }
+            let reason = order::reason(*op, result_carries);
             let what = if result_carries { " whose result is used" } else { "" };
             let d = Diagnostic::new(
                 Code::AtomicNoRule,
@@ -159,7 +161,8 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                     format!("{op:?}").to_lowercase()
                 ),
             )
-            .help("mark the memory const if it holds no differentiable data");
+            .because(reason.0)
+            .help(reason.1);
             let v = if carries(*val) { Some(*val) } else { data.result.filter(|&r| carries(r)) };
             Some(match v {
                 Some(v) => because(d, v),
@@ -172,6 +175,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             }
             let d = Diagnostic::new(Code::AtomicNoRule, "no adjoint rule for `cmpxchg` on active memory")
                 .because(objects(k, input, *ptr))
+                .because("the loop around it neither adds to a float nor keeps the larger or the smaller one")
                 .help("use atomicAdd for floating-point sums; mark the memory const if it holds integers");
             Some(d)
         }
@@ -232,6 +236,25 @@ fn warp(k: &Kernel, input: &Input<'_>, i: Inst, op: WarpOp, as_float: bool) -> O
         "backwards the lanes come by in another company, and the operation has no mask that says in which",
     );
     Some(d.help("let all lanes of the warp go the same number of rounds"))
+}
+
+fn exchange<'a>(k: &'a Kernel, input: &'a Input<'_>) -> Exchange<'a> {
+    let Input { cfg, prov, activity, exclusive, .. } = *input;
+    Exchange { k, cfg, prov, activity, exclusive }
+}
+
+/// Why an atomic operation may order differentiated data that one thread writes and another one reads.
+fn handed_on(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
+    let scope = acquires(k, &k.insts[i].op)?;
+    let base = exchange(k, input).object(scope.level == ScopeLevel::Block)?;
+    let d = Diagnostic::new(
+        Code::BarrierInGradient,
+        "an atomic operation that orders memory in a kernel to be reversed",
+    )
+    .because(format!("threads may hand each other differentiated data through {} by it", base_name(k, base)))
+    .because("the reverse sweep would have to follow the order of the threads backwards")
+    .help("use relaxed ordering if it orders nothing, a barrier within the block, or end the kernel there");
+    Some(d)
 }
 
 fn carries_alike(k: &Kernel, a: Value, r: Option<Value>) -> bool {

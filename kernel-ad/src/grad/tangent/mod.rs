@@ -16,7 +16,7 @@ mod tests;
 use super::{clean, primal_specs, Gradient, Roles, ShadowParams};
 use crate::cfg::Cfg;
 use crate::diag::Result;
-use crate::facts::{Activity, Base, Provenance, Writes};
+use crate::facts::{Activity, Base, Exclusive, Provenance, Writes};
 use crate::grad::shadow::insert_shadows;
 use crate::idiom;
 use crate::kernel::*;
@@ -27,6 +27,7 @@ struct Input<'a> {
     cfg: &'a Cfg,
     prov: &'a Provenance,
     activity: &'a Activity,
+    exclusive: &'a Exclusive,
 }
 
 impl Input<'_> {
@@ -42,12 +43,14 @@ impl Input<'_> {
 /// # Errors
 /// Roles that do not fit, and everything that forward mode does not support, each with its place.
 pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
-    let primal = &idiom::recognise(primal);
+    let mut primal = idiom::recognise(primal);
+    let exclusive = idiom::claim(&mut primal, roles);
+    let primal = &primal;
     let mut params = primal_specs(primal, roles)?;
     let cfg = Cfg::new(primal);
     let prov = Provenance::new(primal, &cfg, roles);
     let activity = Activity::new(primal, &cfg, &prov, roles);
-    let input = Input { cfg: &cfg, prov: &prov, activity: &activity };
+    let input = Input { cfg: &cfg, prov: &prov, activity: &activity, exclusive: &exclusive };
     refuse::check(primal, &input)?;
     let mut k = primal.clone();
     k.name = format!("{}_tangent", primal.name);
@@ -57,7 +60,10 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);
-    let assumptions = assumptions(primal, &cfg, &prov, roles);
+    let mut assumptions = assumptions(primal, &cfg, &prov, roles);
+    assumptions.extend(
+        exclusive.assumptions.iter().filter(|a| !assumptions.contains(a)).cloned().collect::<Vec<_>>(),
+    );
     Ok(Gradient {
         kernel: k,
         primal: primal.name.clone(),

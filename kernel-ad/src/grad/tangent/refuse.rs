@@ -4,8 +4,10 @@ use super::{bits, build, Input};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::activity::base_name;
 use crate::facts::alias::writes_nothing;
+use crate::facts::exchange::Exchange;
 use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, PtrKind};
+use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
 use crate::kernel::*;
 use crate::rules::op_name;
@@ -41,7 +43,23 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
             Code::UnsupportedMemory,
             "the derivative of a reverse kernel is not supported yet",
         )),
-        Op::Load { ptr, .. } => result.and_then(|r| place(k, input, *ptr).map(|d| because(d, r))),
+        Op::Load { ptr, mem } => {
+            let r = result?;
+            let ordered = mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered));
+            let Input { cfg, prov, activity, exclusive } = *input;
+            let seen = || Exchange { k, cfg, prov, activity, exclusive }.seen_by(i);
+            if let Some(why) = ordered.then(seen).flatten() {
+                let d = Diagnostic::new(
+                    Code::UnsupportedMemory,
+                    "a volatile or atomic load of data that threads hand to each other",
+                )
+                .because(why)
+                .because("a value and its tangent are two words, and another thread may come between them")
+                .help("put a barrier between writing and reading, or end the kernel there");
+                return Some(because(d, r));
+            }
+            place(k, input, *ptr).map(|d| because(d, r))
+        }
         Op::Store { ptr, val, .. } => {
             if holds_pointer(k, k.ty(*val)) {
                 return stored_pointer(k, input.cfg, input.prov, *ptr, *val);
@@ -69,6 +87,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 if sum && result.is_none() {
                     return None;
                 }
+                let reason = order::reason(*op, result.is_some());
                 let used = if sum { " whose result is used" } else { "" };
                 let name = format!("{op:?}").to_lowercase();
                 let d = Diagnostic::new(
@@ -76,7 +95,8 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                     format!("no tangent rule for `atomicrmw {name}`{used} on active memory"),
                 )
                 .because(objects(k, input, *ptr))
-                .help("mark the memory const if it holds no differentiable data");
+                .because(reason.0)
+                .help(reason.1);
                 return Some(d);
             }
             match result.or(Some(*val).filter(|&v| input.carries(k, v))) {
