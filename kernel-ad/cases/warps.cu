@@ -114,3 +114,25 @@ extern "C" __global__ void warp_leaving(const float *x, const int *rounds, float
     }
     y[i] = v;
 }
+
+// Doubles, which travel in halves.
+extern "C" __global__ void warp_moments(const double *x, double *mean, double *spread) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    double v = x[i], s = v;
+    for (int d = 16; d > 0; d >>= 1) s += __shfl_xor_sync(0xffffffffu, s, d);
+    s /= 32;
+    double q = (v - s) * (v - s);
+    for (int d = 16; d > 0; d >>= 1) q += __shfl_down_sync(0xffffffffu, q, d);
+    double next = __shfl_up_sync(0xffffffffu, v, 1);
+    mean[i] = s * next;
+    if ((threadIdx.x & 31) == 0) spread[i / 32] = sqrt(q);
+}
+
+// Floats that are handed over as integers.
+extern "C" __global__ void warp_punned(const float *x, const double *z, float *y, double *w) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    float a = __int_as_float(__shfl_xor_sync(0xffffffffu, __float_as_int(x[i]), 9));
+    double b = __longlong_as_double(__shfl_down_sync(0xffffffffu, __double_as_longlong(z[i]), 3));
+    y[i] = a * a * x[i];
+    w[i] = b * z[i];
+}

@@ -17,7 +17,7 @@ impl WarpUniform {
     pub fn new(k: &Kernel, cfg: &Cfg) -> WarpUniform {
         let post = PostDomTree::new(k, cfg);
         let mut u = WarpUniform { divergent: SecondaryMap::new(), parting: HashSet::new() };
-        // Blocks that lanes may come to by different ways, or after different numbers of rounds.
+        // Blocks that lanes may come to together by different ways, or after different numbers of rounds.
         let mut mixed: HashSet<Block> = HashSet::new();
         loop {
             let mut changed = false;
@@ -32,7 +32,7 @@ impl WarpUniform {
                 if !u.parting.contains(&b) && u.parts(k, b) {
                     u.parting.insert(b);
                     changed = true;
-                    mixed.extend(influenced(cfg, &post, b));
+                    mixed.extend(joins(cfg, &post, b));
                 }
             }
             if !changed {
@@ -64,8 +64,11 @@ impl WarpUniform {
         op.for_each_operand(|v| any |= self.divergent[v]);
         match op {
             Op::Phi { incoming } => {
+                // Even with one entry: lanes that left a loop one by one bring values of different rounds.
                 let first = incoming.first().map(|(_, v)| *v);
-                any || (mixed && incoming.iter().any(|(_, v)| Some(*v) != first))
+                let equal = incoming.iter().all(|(_, v)| Some(*v) == first)
+                    && first.is_some_and(|v| k.def_inst(v).is_none());
+                any || (mixed && !equal)
             }
             Op::Special(s) => {
                 matches!(s, Special::ThreadId(_) | Special::LaneId | Special::LaneMask(_) | Special::Clock)
@@ -92,17 +95,25 @@ impl WarpUniform {
     }
 }
 
-/// What lies between a branch and the place where all its ways have met again, that place included.
-fn influenced(cfg: &Cfg, post: &PostDomTree, branch: Block) -> HashSet<Block> {
+/// Where lanes that parted at a branch come together again.
+fn joins(cfg: &Cfg, post: &PostDomTree, branch: Block) -> HashSet<Block> {
     let meet = post.ipdom(branch);
-    let mut seen = HashSet::new();
-    let mut work: Vec<Block> = cfg.succs(branch).to_vec();
-    while let Some(b) = work.pop() {
-        if seen.insert(b) && Some(b) != meet {
-            work.extend_from_slice(cfg.succs(b));
+    let (mut once, mut joined) = (HashSet::new(), HashSet::new());
+    for &s in cfg.succs(branch) {
+        let mut seen = HashSet::new();
+        let mut work = vec![s];
+        while let Some(b) = work.pop() {
+            if seen.insert(b) && Some(b) != meet {
+                work.extend_from_slice(cfg.succs(b));
+            }
+        }
+        for b in seen {
+            if !once.insert(b) {
+                joined.insert(b);
+            }
         }
     }
-    seen
+    joined
 }
 
 #[cfg(test)]
@@ -119,7 +130,7 @@ mod tests {
              after: br %c, yes, no  yes: br no
              no: %p = phi i32 [1, after], [2, yes] br own
              own: %i = phi i32 [0, no], [%j, own] %j = add %i, 1 %m = icmp ult %j, %t br %m, own, end
-             end: %q = add %w, 3 ret }",
+             end: %last = phi i32 [%j, own] %q = add %w, 3 ret }",
         )
         .unwrap_or_else(|e| panic!("{e}"));
         let u = WarpUniform::new(&k, &Cfg::new(&k));
@@ -127,10 +138,10 @@ mod tests {
             let v = k.values.keys().find(|&v| k.values[v].name.as_deref() == Some(name)).expect("named");
             u.is_uniform(v)
         };
-        for same in ["w", "s", "d", "h", "go", "q"] {
+        for same in ["w", "s", "d", "h", "go", "i", "j", "q"] {
             assert!(named(same), "{same}");
         }
-        for other in ["t", "c", "p", "i", "j", "m"] {
+        for other in ["t", "c", "p", "m", "last"] {
             assert!(!named(other), "{other}");
         }
     }

@@ -82,8 +82,13 @@ impl Machine<'_> {
             |f: &dyn Fn(u32) -> bool| group.iter().filter(|&&l| f(l)).fold(0u64, |m, &l| m | 1 << l);
         let one = |lo: u64| [Slot { lo, hi: 0 }, Slot::default()];
         let two = |value: Slot, flag: bool| [value, Slot { lo: flag.into(), hi: 0 }];
-        // A lane that does not take part has no value: the asking lane keeps its own.
-        let from = |lane: u32, source: u32, i: usize| arg(if inside(source) { source } else { lane }, i);
+        let vector = matches!(self.k.insts[ins.inst].result.map(|r| self.k.ty(r)), Some(Type::Vec(..)));
+        // What is handed on: a scalar, or a vector of two.
+        let moved = |lane: u32, i: usize| {
+            let at = args[i].0 as usize;
+            let regs = &warp[lane as usize].regs;
+            [regs[at], if vector { regs[at + 1] } else { Slot::default() }]
+        };
         let format = match self.k.insts[ins.inst].result.map(|r| self.k.ty(r)) {
             Some(Type::Float(f)) if !self.options.wide => f,
             _ => FloatTy::F64,
@@ -94,7 +99,13 @@ impl Machine<'_> {
                 ShflIdx | ShflUp | ShflDown | ShflBfly | ShflIdxP | ShflUpP | ShflDownP | ShflBflyP => {
                     let (source, ok) =
                         shuffle_source(op, lane, number(lane, 2) as u32, number(lane, 3) as u32);
-                    two(from(lane, source, 1), ok)
+                    // A lane that does not take part has no value: the asking lane keeps its own.
+                    let value = moved(if inside(source) { source } else { lane }, 1);
+                    if vector {
+                        value
+                    } else {
+                        two(value[0], ok)
+                    }
                 }
                 VoteAll => one(group.iter().all(|&l| number(l, 1) & 1 == 1).into()),
                 VoteAny => one(group.iter().any(|&l| number(l, 1) & 1 == 1).into()),
@@ -120,7 +131,7 @@ impl Machine<'_> {
                 DsBpermute => {
                     let source = (number(lane, 0) as u32 / 4) % self.warp_size();
                     if inside(source) {
-                        [arg(source, 1), Slot::default()]
+                        moved(source, 1)
                     } else {
                         one(0)
                     }
@@ -128,31 +139,33 @@ impl Machine<'_> {
                 DsPermute => {
                     let size = self.warp_size();
                     let pushed = group.iter().rev().find(|&&l| (number(l, 0) as u32 / 4) % size == lane);
-                    pushed.map_or(one(0), |&l| [arg(l, 1), Slot::default()])
+                    pushed.map_or(one(0), |&l| moved(l, 1))
                 }
                 DsSwizzle => {
                     let source = swizzle_source(lane, number(lane, 1) as u32);
                     if inside(source) {
-                        [arg(source, 0), Slot::default()]
+                        moved(source, 0)
                     } else {
                         one(0)
                     }
                 }
-                ReadFirstLane => [arg(group[0], 0), Slot::default()],
+                ReadFirstLane => moved(group[0], 0),
                 ReadLane => {
                     let source = number(lane, 1) as u32 % self.warp_size();
-                    let held =
-                        warp.get(source as usize).map_or(Slot::default(), |t| t.regs[args[0].0 as usize]);
-                    [held, Slot::default()]
+                    if (source as usize) < warp.len() {
+                        moved(source, 0)
+                    } else {
+                        one(0)
+                    }
                 }
                 UpdateDpp => {
                     let (row, bank) = (number(lane, 3) as u32, number(lane, 4) as u32);
                     let enabled = row >> (lane / 16) & 1 == 1 && bank >> (lane % 16 / 4) & 1 == 1;
                     match dpp_source(lane, number(lane, 2) as u32, self.warp_size()) {
-                        _ if !enabled => [arg(lane, 0), Slot::default()],
-                        Some(s) if inside(s) => [arg(s, 1), Slot::default()],
+                        _ if !enabled => moved(lane, 0),
+                        Some(s) if inside(s) => moved(s, 1),
                         _ if number(lane, 5) & 1 == 1 => one(0),
-                        _ => [arg(lane, 0), Slot::default()],
+                        _ => moved(lane, 0),
                     }
                 }
             }

@@ -32,6 +32,13 @@ impl WarpOp {
         matches!(self, ShflIdx | ShflUp | ShflDown | ShflBfly | ShflIdxP | ShflUpP | ShflDownP | ShflBflyP)
     }
 
+    /// True for operations that can move two 16-bit floats in one word.
+    pub fn moves_pairs(self) -> bool {
+        use WarpOp::*;
+        let with_predicate = matches!(self, ShflIdxP | ShflUpP | ShflDownP | ShflBflyP);
+        !self.handed_on().is_empty() && !with_predicate
+    }
+
     /// True for operations that only keep the lanes of a warp together.
     pub fn only_waits(self) -> bool {
         matches!(self, WarpOp::Sync | WarpOp::WaveBarrier)

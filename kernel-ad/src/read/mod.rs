@@ -15,6 +15,7 @@ mod normalise;
 mod nvptx;
 mod ptx;
 mod ptx_convert;
+mod shuffles;
 mod split;
 mod translate;
 mod trial;

@@ -84,6 +84,7 @@ pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
         r.fill_phis(b);
     }
     if r.errors.is_empty() {
+        super::shuffles::name_floats(&mut r.k);
         Ok(r.k)
     } else {
         let more = r.errors.len().saturating_sub(MAX_ERRORS);

@@ -170,31 +170,38 @@ impl Ops for Amdgpu<'_> {
         cx: &mut Lower<'_>,
         op: WarpOp,
         args: &[Operand],
-        result: Type,
+        _result: Type,
     ) -> Result<Option<Operand>> {
-        let result = cx.ty(&*self, result);
         Ok(Some(match op {
             WarpOp::ScatterAdd => super::scatter::amdgpu(cx, args, self.warp_size),
-            WarpOp::DsBpermute => cx.call("i32", "llvm.amdgcn.ds.bpermute", args),
-            WarpOp::DsPermute => cx.call("i32", "llvm.amdgcn.ds.permute", args),
+            WarpOp::DsBpermute | WarpOp::DsPermute => {
+                let name = if op == WarpOp::DsPermute {
+                    "llvm.amdgcn.ds.permute"
+                } else {
+                    "llvm.amdgcn.ds.bpermute"
+                };
+                by_words(cx, &args[1..], &|cx, w| cx.call("i32", name, &[args[0].clone(), w[0].clone()]))?
+            }
             WarpOp::DsSwizzle => {
                 constant_operands(cx, &args[1..])?;
-                cx.call("i32", "llvm.amdgcn.ds.swizzle", args)
+                by_words(cx, &args[..1], &|cx, w| {
+                    cx.call("i32", "llvm.amdgcn.ds.swizzle", &[w[0].clone(), args[1].clone()])
+                })?
             }
             WarpOp::ReadFirstLane => {
-                let ty = args[0].ty.clone();
-                cx.call(&ty, &format!("llvm.amdgcn.readfirstlane.{}", lower::suffix(&ty)), args)
+                by_words(cx, args, &|cx, w| cx.call("i32", "llvm.amdgcn.readfirstlane.i32", w))?
             }
-            WarpOp::ReadLane => {
-                let ty = args[0].ty.clone();
-                cx.call(&ty, &format!("llvm.amdgcn.readlane.{}", lower::suffix(&ty)), args)
-            }
+            WarpOp::ReadLane => by_words(cx, &args[..1], &|cx, w| {
+                cx.call("i32", "llvm.amdgcn.readlane.i32", &[w[0].clone(), args[1].clone()])
+            })?,
             WarpOp::MbcntLo => cx.call("i32", "llvm.amdgcn.mbcnt.lo", args),
             WarpOp::MbcntHi => cx.call("i32", "llvm.amdgcn.mbcnt.hi", args),
             WarpOp::UpdateDpp => {
                 constant_operands(cx, &args[2..])?;
-                let name = format!("llvm.amdgcn.update.dpp.{}", lower::suffix(&result));
-                cx.call(&result, &name, args)
+                by_words(cx, &args[..2], &|cx, w| {
+                    let all: Vec<Operand> = w.iter().chain(&args[2..]).cloned().collect();
+                    cx.call("i32", "llvm.amdgcn.update.dpp.i32", &all)
+                })?
             }
             WarpOp::WaveBarrier | WarpOp::Sync => {
                 cx.call("void", "llvm.amdgcn.wave.barrier", &[]);
@@ -278,6 +285,60 @@ impl Ops for Amdgpu<'_> {
         cx.call("void", "llvm.trap", &[]);
         Ok(())
     }
+}
+
+/// Values that move between lanes in words of 32 bits: `one` moves a word of each.
+fn by_words(
+    cx: &mut Lower<'_>,
+    values: &[Operand],
+    one: &dyn Fn(&mut Lower<'_>, &[Operand]) -> Operand,
+) -> Result<Operand> {
+    let ty = values[0].ty.clone();
+    let bits = match ty.as_str() {
+        "i32" => return Ok(one(cx, values)),
+        "float" | "<2 x half>" | "<2 x bfloat>" => 32,
+        "i64" | "double" => 64,
+        "i16" | "half" | "bfloat" => 16,
+        "i8" => 8,
+        _ => {
+            let message = format!("a value of type {ty} that moves between lanes");
+            return Err(cx.error(Code::NotOnTarget, message).into());
+        }
+    };
+    let as_bits = |cx: &mut Lower<'_>, v: &Operand, to: &str| {
+        if v.ty == to {
+            return v.clone();
+        }
+        cx.f.value(to, format_args!("bitcast {v} to {to}"))
+    };
+    if bits == 64 {
+        let pair = "<2 x i32>";
+        let halves: Vec<Operand> = values.iter().map(|v| as_bits(cx, v, pair)).collect();
+        let mut whole = Operand::new(pair, "poison");
+        for i in 0..2 {
+            let words: Vec<Operand> = (halves.iter())
+                .map(|h| cx.f.value("i32", format_args!("extractelement {h}, i32 {i}")))
+                .collect();
+            let moved = one(cx, &words);
+            whole = cx.f.value(pair, format_args!("insertelement {whole}, {moved}, i32 {i}"));
+        }
+        return Ok(as_bits(cx, &whole, &ty));
+    }
+    let narrow = format!("i{bits}");
+    let words: Vec<Operand> = (values.iter())
+        .map(|v| {
+            let v = as_bits(cx, v, &narrow);
+            if bits == 32 {
+                v
+            } else {
+                cx.f.value("i32", format_args!("zext {v} to i32"))
+            }
+        })
+        .collect();
+    let moved = one(cx, &words);
+    let moved =
+        if bits == 32 { moved } else { cx.f.value(&narrow, format_args!("trunc {moved} to {narrow}")) };
+    Ok(as_bits(cx, &moved, &ty))
 }
 
 /// A hidden kernel argument, zero-extended to i32.

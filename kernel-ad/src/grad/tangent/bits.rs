@@ -95,14 +95,3 @@ fn possible_bits(k: &Kernel, v: Value, depth: u32) -> Option<u128> {
         _ => all,
     })
 }
-
-/// True when a warp operation hands on one operand unchanged: its index.
-pub(super) fn shuffled(op: WarpOp) -> Option<usize> {
-    use WarpOp::*;
-    match op {
-        ShflIdx | ShflUp | ShflDown | ShflBfly | ShflIdxP | ShflUpP | ShflDownP | ShflBflyP => Some(1),
-        DsBpermute | DsPermute => Some(1),
-        ReadFirstLane | ReadLane | DsSwizzle => Some(0),
-        _ => None,
-    }
-}

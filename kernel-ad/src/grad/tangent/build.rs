@@ -120,9 +120,13 @@ fn after(
             v
         }
         Op::Warp { op: warp, args } => {
-            let at = bits::shuffled(*warp).ok_or_else(|| unexpected(b.k, inst))?;
+            if warp.handed_on().is_empty() {
+                return Err(unexpected(b.k, inst));
+            }
             let mut args = args.clone();
-            args[at] = t.or_zero(b.k, args[at]);
+            for &at in warp.handed_on() {
+                args[at] = t.or_zero(b.k, args[at]);
+            }
             b.value(Op::Warp { op: *warp, args }, ty)
         }
         // What they give comes from memory, or from nowhere that can be seen.

@@ -141,7 +141,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 None => d.because("it is given a pointer into memory that has a shadow"),
             })
         }
-        Op::Warp { op, .. } if bits::shuffled(*op).is_none() => {
+        Op::Warp { op, .. } if op.handed_on().is_empty() => {
             let d = Diagnostic::new(
                 Code::WarpOpInGradient,
                 format!("warp operation `{op:?}` on active data has no tangent rule"),

@@ -290,7 +290,7 @@ fn warp(k: &Kernel, op: WarpOp, args: &[Value]) -> Check {
     let mask: &[Type] = &[Type::I32, Type::I64];
     let i32s: &[Type] = &[Type::I32];
     let i1s: &[Type] = &[Type::I1];
-    // An empty set stands for any scalar.
+    // An empty set stands for any scalar, and for pairs of small floats.
     let any: &[Type] = &[];
     let wanted: &[&[Type]] = match op {
         Sync => &[mask],
@@ -304,7 +304,9 @@ fn warp(k: &Kernel, op: WarpOp, args: &[Value]) -> Check {
         ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor => {
             &[mask, i32s]
         }
-        DsBpermute | DsPermute | DsSwizzle | MbcntLo | MbcntHi => &[i32s, i32s],
+        DsBpermute | DsPermute => &[i32s, any],
+        DsSwizzle => &[any, i32s],
+        MbcntLo | MbcntHi => &[i32s, i32s],
         ReadFirstLane => &[any],
         ReadLane => &[any, i32s],
         UpdateDpp => &[any, any, i32s, i32s, i32s, i1s],
@@ -315,7 +317,9 @@ fn warp(k: &Kernel, op: WarpOp, args: &[Value]) -> Check {
     })?;
     for (i, (types, &a)) in wanted.iter().zip(args).enumerate() {
         let ty = k.ty(a);
-        let ok = types.contains(&ty) || (types.is_empty() && matches!(ty, Type::Int(_) | Type::Float(_)));
+        let pair = matches!(ty, Type::Vec(Lane::Float(f), 2) if f.bytes() == 2 && op.moves_pairs());
+        let ok = types.contains(&ty)
+            || (types.is_empty() && (pair || matches!(ty, Type::Int(_) | Type::Float(_))));
         ensure(ok, || format!("argument {i} of `{name}` is {}", print_type(k, ty)))?;
     }
     let immediate = match op {
