@@ -8,10 +8,12 @@ pub mod injective;
 pub mod layout;
 pub mod provenance;
 pub mod trip;
+pub mod uniform;
 pub mod warp_uniform;
 
 pub use activity::Activity;
 pub use alias::Writes;
 pub use exclusive::Exclusive;
 pub use provenance::{Base, Provenance, PtrFact, PtrKind};
+pub use uniform::Uniform;
 pub use warp_uniform::WarpUniform;

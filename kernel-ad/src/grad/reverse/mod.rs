@@ -19,7 +19,7 @@ mod tests;
 mod warp;
 
 use super::{clean, primal_specs, Gradient, Roles, ShadowParams, TapeNeed};
-use crate::canon::canonicalise;
+use crate::canon::{canonicalise, drain};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
 use crate::facts::{Activity, Provenance, WarpUniform, Writes};
@@ -43,6 +43,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let exclusive = idiom::claim(&mut k, roles);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
+    drain(&mut k)?;
     let regions = canonicalise(&mut k)?;
     let cfg = Cfg::new(&k);
     let dom = DomTree::new(&k, &cfg);
