@@ -257,6 +257,7 @@ fn on_device(k: &Kernel, h: &Header) -> Outcome<Vec<String>> {
         block: launch.block,
         shared: launch.shared as u32,
         arch: None,
+        functions: Default::default(),
         args,
         globals: Vec::new(),
     };

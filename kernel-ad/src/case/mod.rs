@@ -17,6 +17,7 @@ pub use image::{Holder, Image, Leaf, LeafKind};
 pub use npy::{read as read_npy, write as write_npy};
 
 use crate::diag::Result;
+use crate::read::Functions;
 use shadow_mem::Role;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,8 @@ pub struct Case {
     pub shared: u32,
     /// GPU architecture that sources are compiled for; the compiler's default if absent.
     pub arch: Option<String>,
+    /// What the case says of device functions.
+    pub functions: Functions,
     /// One for each kernel parameter, in order.
     pub args: Vec<Arg>,
     /// Module-level variables that take part.

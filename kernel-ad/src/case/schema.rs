@@ -3,6 +3,7 @@
 use super::{memory, Arg, ArgKind, Case, Data, Number};
 use crate::case::init::Init;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
+use crate::read::{Functions, Registered};
 use serde::de::IntoDeserializer;
 use serde::Deserialize;
 use shadow_mem::{ElemType, Role};
@@ -21,6 +22,10 @@ struct RawCase {
     #[serde(default)]
     shared: u32,
     arch: Option<String>,
+    #[serde(default)]
+    derivative: Vec<Registered>,
+    #[serde(default)]
+    inactive: Vec<String>,
     #[serde(default)]
     arg: Vec<Spanned<RawArg>>,
     #[serde(default)]
@@ -122,7 +127,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Case> {
         return Err(Diagnostics(r.errors));
     }
     let (module, kernel, shared, arch) = (dir.join(raw.module), raw.kernel, raw.shared, raw.arch);
-    Ok(Case { file: path.into(), module, kernel, grid, block, shared, arch, args, globals })
+    let functions = Functions { derivatives: raw.derivative, inactive: raw.inactive };
+    Ok(Case { file: path.into(), module, kernel, grid, block, shared, arch, functions, args, globals })
 }
 
 fn dims(r: &mut Reader, what: &str, given: &Spanned<Vec<u32>>) -> [u32; 3] {

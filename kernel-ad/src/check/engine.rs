@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Image};
 use crate::diag::Result;
-use crate::grad::{primal_specs, Gradient, Roles};
+use crate::grad::{inline, primal_specs, Gradient, Roles};
 use crate::kernel::Kernel;
 use shadow_mem::ParamSpec;
 
@@ -20,7 +20,8 @@ pub struct Program {
 impl Program {
     /// The primal.
     pub fn primal(kernel: &Kernel, roles: &Roles) -> Result<Program> {
-        Ok(Program { kernel: kernel.clone(), params: primal_specs(kernel, roles)?, gradient: None })
+        let params = primal_specs(kernel, roles)?;
+        Ok(Program { kernel: inline::expanded(kernel).into_owned(), params, gradient: None })
     }
 
     /// A gradient.

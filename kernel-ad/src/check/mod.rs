@@ -32,6 +32,7 @@ pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
     if options.compile.arch.is_none() {
         options.compile.arch.clone_from(&case.arch);
     }
+    options.functions.extend(&case.functions);
     let kernel = read::load(&case.module, &options)?.kernel(&case.kernel)?;
     let params =
         grad::primal_specs(&kernel, &grad::Roles::of(&vec![shadow_mem::Role::Const; kernel.params.len()]))?;

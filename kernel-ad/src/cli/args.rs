@@ -1,7 +1,7 @@
 //! The command line, as clap reads it. The long help is the manual.
 
 use crate::compile::CompileOptions;
-use crate::read::ReadOptions;
+use crate::read::{Functions, ReadOptions, Registered};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shadow_mem::Role;
 use std::path::PathBuf;
@@ -257,6 +257,12 @@ pub struct SourceArgs {
     /// A ROCm installation whose headers are used instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     pub rocm_path: Option<PathBuf>,
+    /// Derivatives of a device function: the functions that compute its tangent and its adjoints; may be repeated
+    #[arg(long, value_name = "F=FORWARD,REVERSE", value_parser = registered, help_heading = "Device functions")]
+    pub derivative: Vec<Registered>,
+    /// A device function without a derivative: what it computes counts as constant; may be repeated
+    #[arg(long, value_name = "F", help_heading = "Device functions")]
+    pub inactive: Vec<String>,
 }
 
 impl SourceArgs {
@@ -271,6 +277,20 @@ impl SourceArgs {
                 defines: self.define.clone(),
                 ..CompileOptions::default()
             },
+            functions: Functions { derivatives: self.derivative.clone(), inactive: self.inactive.clone() },
         }
+    }
+}
+
+/// `f=f_fwd,f_rev`; either may be missing, as in `f=,f_rev`.
+fn registered(text: &str) -> Result<Registered, String> {
+    let wrong = || "F=FORWARD,REVERSE; either may be left out, as in F=,REVERSE".to_string();
+    let (function, rest) = text.split_once('=').filter(|(f, _)| !f.is_empty()).ok_or_else(wrong)?;
+    let (forward, reverse) = rest.split_once(',').unwrap_or((rest, ""));
+    let name = |s: &str| (!s.is_empty()).then(|| s.to_string());
+    let out = Registered { function: function.into(), forward: name(forward), reverse: name(reverse) };
+    match reverse.contains(',') || (out.forward.is_none() && out.reverse.is_none()) {
+        true => Err(wrong()),
+        false => Ok(out),
     }
 }

@@ -24,6 +24,8 @@ pub struct CompileOptions {
     pub defines: Vec<String>,
     /// Further arguments for clang.
     pub extra_args: Vec<String>,
+    /// Keep device functions that no kernel calls: derivatives of other functions, or functions to be differentiated.
+    pub keep_functions: bool,
     /// The clang to use; by default `clang-19`, then `clang`, on PATH.
     pub clang: Option<PathBuf>,
 }
@@ -117,6 +119,10 @@ fn hip_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path, c
         return Err(bad_arch(arch, "a HIP source needs one like `gfx90a`").into());
     }
     command.args(["-x", "hip", "-std=c++17"]).arg(format!("--offload-arch={arch}"));
+    if opts.keep_functions {
+        // Otherwise everything but kernels becomes internal, and what is not called goes.
+        command.arg("-fgpu-rdc");
+    }
     match &opts.rocm_path {
         Some(rocm) => {
             if !rocm.join("include/hip/hip_runtime.h").is_file() {

@@ -13,7 +13,7 @@ pub mod text;
 pub use target::Target;
 
 use crate::diag::{Code, Diagnostic, Result};
-use crate::grad::Gradient;
+use crate::grad::{inline, Gradient};
 use crate::kernel::{verify, Arch, Kernel};
 use codegen::{compile, Output};
 use gpu::Libraries;
@@ -102,7 +102,14 @@ pub fn emit_with<'a>(
     format: Format,
     libraries: &Libraries,
 ) -> Result<Artifact> {
-    let subject = subject.into();
+    let expanded;
+    let subject = match subject.into() {
+        Subject::Primal(k) => {
+            expanded = inline::expanded(k);
+            Subject::Primal(&expanded)
+        }
+        gradient => gradient,
+    };
     let kernels = subject.kernels();
     for k in &kernels {
         verify(k)?;

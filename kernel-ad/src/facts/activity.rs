@@ -1,6 +1,7 @@
 //! Which values carry derivatives: those that depend on an active input (*varied*) and reach an active output
 //! (*useful*). Each fact remembers the one it came from, so that a refusal can say why.
 
+use super::calls::KnownCall;
 use super::provenance::{constant_offset, Base, Provenance, PtrKind};
 use crate::cfg::Cfg;
 use crate::grad::Roles;
@@ -155,6 +156,12 @@ impl Activity {
                         changed |= self.spoil(prov, *dst, why);
                     }
                 }
+                op @ Op::Call { .. } => {
+                    if let Some(call) = KnownCall::new(k, op) {
+                        changed |= self.call_forward(k, prov, roles, call, data.result);
+                        continue;
+                    }
+                }
                 _ => {}
             }
             let Some(r) = data.result else { continue };
@@ -178,6 +185,54 @@ impl Activity {
             if let Some(why) = why {
                 changed |= self.mark_varied(r, why);
             }
+        }
+        changed
+    }
+
+    /// A call of a function with a derivative: all that it gives depends on all that it takes.
+    fn call_forward(
+        &mut self,
+        k: &Kernel,
+        prov: &Provenance,
+        roles: &Roles,
+        call: KnownCall<'_>,
+        result: Option<Value>,
+    ) -> bool {
+        if call.function.is_inactive() {
+            return false;
+        }
+        let by_value = call.args.iter().copied().find(|&v| k.ty(v).is_float() && self.varied[v].is_some());
+        let why = by_value
+            .map(From::Value)
+            .or_else(|| call.read().find_map(|p| self.memory_varied(k, prov, roles, p)));
+        let Some(why) = why else { return false };
+        let mut changed = false;
+        for ptr in call.written() {
+            changed |= self.spoil(prov, ptr, why);
+        }
+        match result.filter(|&r| k.ty(r).is_float()) {
+            Some(r) => changed | self.mark_varied(r, why),
+            None => changed,
+        }
+    }
+
+    fn call_backward(&mut self, k: &Kernel, prov: &Provenance, call: KnownCall<'_>, inst: Inst) -> bool {
+        let wanted = k.insts[inst].result.is_some_and(|r| self.useful[r].is_some())
+            || call.written().any(|p| self.is_useful_memory(prov, p));
+        if call.function.is_inactive() || !wanted {
+            return false;
+        }
+        let why =
+            k.insts[inst].result.filter(|&r| self.useful[r].is_some()).map_or(From::Inst(inst), From::Value);
+        let mut changed = false;
+        for &v in call.args {
+            if k.ty(v).is_float() && self.varied[v].is_some() && self.useful[v].is_none() {
+                self.useful[v] = Some(why);
+                changed = true;
+            }
+        }
+        for ptr in call.read() {
+            changed |= self.want(prov, ptr, why);
         }
         changed
     }
@@ -220,6 +275,12 @@ impl Activity {
                 }
                 Op::MemCopy { dst, src, .. } if self.is_useful_memory(prov, *dst) => {
                     changed |= self.want(prov, *src, From::Inst(i));
+                }
+                op @ Op::Call { .. } => {
+                    if let Some(call) = KnownCall::new(k, op) {
+                        changed |= self.call_backward(k, prov, call, i);
+                        continue;
+                    }
                 }
                 _ => {}
             }
@@ -337,6 +398,7 @@ fn describe(k: &Kernel, f: From) -> String {
                 Op::Store { ptr, .. } => ("store to", *ptr),
                 Op::MemCopy { dst, .. } => ("copy to", *dst),
                 Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => ("atomic on", *ptr),
+                Op::Call { callee, .. } => return format!("call of `{callee}`"),
                 _ => return i.to_string(),
             };
             format!("{what} {}", value_name(k, ptr))

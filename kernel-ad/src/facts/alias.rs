@@ -1,5 +1,6 @@
 //! What the kernel may overwrite, and which buffers must be distinct for that to be so.
 
+use super::calls::KnownCall;
 use super::provenance::{Base, Provenance};
 use crate::cfg::Cfg;
 use crate::kernel::*;
@@ -36,9 +37,12 @@ impl Writes {
                     | Op::Accumulate { ptr, .. } => bases.extend(prov.of(*ptr).bases),
                     Op::MemCopy { dst, .. } | Op::MemSet { dst, .. } => bases.extend(prov.of(*dst).bases),
                     Op::Call { callee, .. } if writes_nothing(callee) => {}
-                    Op::Call { .. } => {
-                        bases.insert(Base::Unknown);
-                    }
+                    op @ Op::Call { .. } => match KnownCall::new(k, op) {
+                        Some(call) => call.written().for_each(|p| bases.extend(prov.of(p).bases)),
+                        None => {
+                            bases.insert(Base::Unknown);
+                        }
+                    },
                     Op::Asm { side_effects: true, args, .. } if args.iter().any(|v| k.ty(*v).is_ptr()) => {
                         bases.insert(Base::Unknown);
                     }

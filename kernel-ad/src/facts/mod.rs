@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod alias;
+pub mod calls;
 pub mod exchange;
 pub mod exclusive;
 pub mod injective;
@@ -13,6 +14,7 @@ pub mod warp_uniform;
 
 pub use activity::Activity;
 pub use alias::Writes;
+pub use calls::KnownCall;
 pub use exclusive::Exclusive;
 pub use provenance::{Base, Provenance, PtrFact, PtrKind};
 pub use uniform::Uniform;

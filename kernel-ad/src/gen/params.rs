@@ -106,6 +106,7 @@ pub fn signature(seed: u64, float: Type, options: &GenOptions, rng: &mut ChaCha8
         block,
         shared: if options.shared { block[0] * DYNAMIC as u32 * size } else { 0 },
         arch: None,
+        functions: Default::default(),
         args,
         globals: Vec::new(),
     };

@@ -3,7 +3,9 @@
 //! A [`Gradient`] is a [`Kernel`] again, together with what a launcher must know. New parameters stand behind the primal
 //! ones: shadows in the order of their primal parameters, shadows of module-level variables, then the tape's three.
 
+mod calls;
 pub mod clean;
+pub mod inline;
 mod order;
 mod params;
 mod pointers;

@@ -9,6 +9,7 @@
 //! the entry block has no predecessors, every block in `layout` is reachable.
 
 mod build;
+mod function;
 mod ids;
 mod infer;
 mod math;
@@ -22,6 +23,7 @@ mod verify;
 pub mod warp;
 
 pub use build::{Cursor, KernelBuilder};
+pub use function::{Access, Body, Derivative, Function};
 pub use ids::{Block, Global, Inst, Loc, Value};
 pub use math::{Flavor, IntFn, MathFn, Rounding};
 pub use names::Named;
@@ -34,6 +36,7 @@ pub use verify::verify;
 
 use cranelift_entity::PrimaryMap;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The architecture that a kernel was compiled for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -278,6 +281,8 @@ pub struct Kernel {
     pub bounds: LaunchBounds,
     /// The tape, in gradient kernels that have one.
     pub tape: Option<TapeInfo>,
+    /// Device functions that it calls; see [`Function`].
+    pub functions: Vec<Arc<Function>>,
     const_ids: HashMap<(Type, Const), Value>,
     agg_ids: HashMap<AggTy, AggId>,
 }
@@ -298,6 +303,7 @@ impl Kernel {
             locs: PrimaryMap::new(),
             bounds: LaunchBounds::default(),
             tape: None,
+            functions: Vec::new(),
             const_ids: HashMap::new(),
             agg_ids: HashMap::new(),
         }

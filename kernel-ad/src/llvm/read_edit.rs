@@ -8,9 +8,10 @@ use llvm_sys::{LLVMAttributeFunctionIndex, LLVMLinkage};
 use std::ffi::c_char;
 
 impl Ir<'_> {
-    /// Makes every other function internal and to be inlined, and drops what would keep unused ones alive. All functions
-    /// get `cpu` as their processor, since LLVM prints warnings about names that it does not know.
-    pub fn isolate(&mut self, kernel: &str, cpu: &str) {
+    /// Makes every other function internal and to be inlined, but for those to `keep` as calls, and drops what would keep
+    /// unused ones alive. All functions get `cpu` as their processor, since LLVM prints warnings about names that it does
+    /// not know.
+    pub fn isolate(&mut self, kernel: &str, cpu: &str, keep: &[String]) {
         for f in self.functions().collect::<Vec<_>>() {
             if f.is_declaration() {
                 continue;
@@ -21,7 +22,9 @@ impl Ir<'_> {
             if f.name() != kernel {
                 // SAFETY: alive, a function with a body.
                 unsafe { LLVMSetLinkage(f.raw(), LLVMLinkage::LLVMInternalLinkage) };
-                self.add_attr(f, "alwaysinline", 0);
+                let kept = keep.contains(&f.name());
+                self.remove_attr(f, "alwaysinline");
+                self.add_attr(f, if kept { "noinline" } else { "alwaysinline" }, 0);
             }
             for call in f.blocks().into_iter().flat_map(|b| b.insts()).filter(|i| i.callee().is_some()) {
                 let kind = attr_kind("noinline");

@@ -95,6 +95,10 @@ impl<'m> Reader<'m, '_> {
         if GRID_SYNC.contains(&name.as_str()) {
             return Err(unsupported_call(format!("`{name}` synchronises the whole grid")));
         }
+        if self.keep.contains(&name) && !callee.is_declaration() {
+            let (args, ty) = (self.args(v)?, self.ty(v.ty())?);
+            return self.one(v, Op::Call { callee: name, args: SmallVec::from_vec(args) }, ty);
+        }
         if !callee.is_declaration() {
             return Err(unsupported_call(format!("`{name}` cannot be inlined")));
         }

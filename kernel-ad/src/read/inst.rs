@@ -2,6 +2,7 @@
 
 use super::flags::*;
 use super::translate::{refuse, Reader, Refusal, Step};
+use crate::canon::align_of;
 use crate::kernel::*;
 use crate::llvm::{Opcode, TypeKind, Val};
 use smallvec::SmallVec;
@@ -197,7 +198,16 @@ impl<'m> Reader<'m, '_> {
                 }
                 Op::Switch { val, default, cases }
             }
-            (Opcode::LLVMRet, _) if v.num_operands() == 0 => Op::Ret,
+            (Opcode::LLVMRet, _) => {
+                if let (Some(to), 1) = (self.result, v.num_operands()) {
+                    let val = self.operand(v, 0)?;
+                    self.build(|b| {
+                        let align = align_of(b.k, b.k.ty(val));
+                        b.store(to, val, MemFlags::plain(align));
+                    });
+                }
+                Op::Ret
+            }
             (Opcode::LLVMUnreachable, _) => Op::Unreachable,
             _ => return refuse("this way to end a block"),
         };

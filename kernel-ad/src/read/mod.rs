@@ -8,6 +8,7 @@ mod asm;
 mod call;
 mod consts;
 mod flags;
+mod functions;
 mod inst;
 mod module;
 mod names;
@@ -26,6 +27,8 @@ mod intrinsic_tests;
 #[cfg(test)]
 mod tests;
 
+pub use functions::{Functions, Registered};
+
 use crate::compile::{self, CompileOptions};
 use crate::diag::{Code, Diagnostic, Place, Result};
 use crate::kernel::{AddrSpace, Arch, Kernel, LaunchBounds, Type};
@@ -38,6 +41,8 @@ use std::path::Path;
 pub struct ReadOptions {
     /// For `.cu` and `.hip` files.
     pub compile: CompileOptions,
+    /// What is said of device functions: their derivatives, or that they have none.
+    pub functions: Functions,
 }
 
 /// A module that was read and found valid; kernels are taken from it one by one.
@@ -46,6 +51,16 @@ pub struct ModuleSource {
     file: String,
     bitcode: Vec<u8>,
     kernels: Vec<KernelInfo>,
+    functions: Functions,
+}
+
+/// What is read as a kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    /// A kernel.
+    Kernel,
+    /// A device function whose calls stay calls: pointers may point anywhere, a result goes through a last parameter.
+    Body,
 }
 
 /// What `list` shows of a kernel.
@@ -91,14 +106,18 @@ pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
     let ext = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let bytes = match ext {
         "cu" | "hip" => {
-            let bitcode = compile::compile_to_bitcode(path, &opts.compile)?;
-            return parse(&bitcode, &path.display().to_string());
+            let keep_functions = opts.compile.keep_functions || !opts.functions.is_empty();
+            let bitcode = compile::compile_to_bitcode(
+                path,
+                &CompileOptions { keep_functions, ..opts.compile.clone() },
+            )?;
+            return Ok(parse(&bitcode, &path.display().to_string())?.with_functions(&opts.functions));
         }
         _ => std::fs::read(path).map_err(|e| {
             Diagnostic::new(Code::FileUnreadable, format!("cannot read `{}`: {e}", path.display()))
         })?,
     };
-    read_module(&bytes, &path.display().to_string())
+    Ok(read_module(&bytes, &path.display().to_string())?.with_functions(&opts.functions))
 }
 
 /// Reads LLVM IR or bitcode, told apart by content. `file` names it in messages.
@@ -124,7 +143,12 @@ fn parse(bytes: &[u8], file: &str) -> Result<ModuleSource> {
             "kernels are `__global__` functions; one that nothing instantiates (a template) leaves no code";
         return Err(d.help(help).into());
     }
-    Ok(ModuleSource { file: file.to_string(), bitcode: ir.bitcode(), kernels })
+    Ok(ModuleSource {
+        file: file.to_string(),
+        bitcode: ir.bitcode(),
+        kernels,
+        functions: Functions::default(),
+    })
 }
 
 impl ModuleSource {
@@ -171,19 +195,41 @@ impl ModuleSource {
         Err(d.help(help).into())
     }
 
+    /// The same module, with derivatives of device functions.
+    pub fn with_functions(mut self, functions: &Functions) -> ModuleSource {
+        self.functions.extend(functions);
+        self
+    }
+
     /// One kernel, normalised. For `name` see [`ModuleSource::find`].
     pub fn kernel(&self, name: &str) -> Result<Kernel> {
         let info = self.find(name)?;
+        if self.functions.is_empty() {
+            return Ok(self.root(&info.name, Root::Kernel, &[])?.0);
+        }
+        let ctx = Context::create();
+        let ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
+        let known = functions::resolve(&ir, &self.file, &self.functions)?;
+        let keep: Vec<String> = known.iter().map(|k| k.symbol.clone()).collect();
+        let (mut k, _) = self.root(&info.name, Root::Kernel, &keep)?;
+        self.attach(&mut k, &known)?;
+        Ok(k)
+    }
+
+    /// A function with all that it calls, but for the functions `keep`; and the type of its result.
+    fn root(&self, symbol: &str, root: Root, keep: &[String]) -> Result<(Kernel, Type)> {
         let ctx = Context::create();
         let mut ir =
             Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
-        let f = ir.function(&info.name).ok_or_else(|| Diagnostic::new(Code::Bug, "a kernel vanished"))?;
-        let mut k = Kernel::new(info.name.as_str(), module::source(&ir, info.arch, f, &self.file));
-        k.bounds = info.bounds.clone();
-        refuse_recursion(&ir, &info.name)?;
-        normalise::normalise(&mut ir, info.arch, &info.name)?;
-        let f = ir.function(&info.name).ok_or_else(|| Diagnostic::new(Code::Bug, "a kernel vanished"))?;
-        translate::translate(&ir, f, k)
+        let gone = || Diagnostic::new(Code::Bug, "a function vanished");
+        let arch = module::arch(&self.file, &ir.triple())?;
+        let f = ir.function(symbol).ok_or_else(gone)?;
+        let mut k = Kernel::new(symbol, module::source(&ir, arch, f, &self.file));
+        k.bounds = module::bounds(&ir, f);
+        refuse_recursion(&ir, symbol)?;
+        normalise::normalise(&mut ir, arch, symbol, root == Root::Kernel, keep)?;
+        let f = ir.function(symbol).ok_or_else(gone)?;
+        translate::translate(&ir, f, k, keep)
     }
 
     /// The LLVM module of one kernel as normalised, for people who want to see it.
@@ -192,7 +238,7 @@ impl ModuleSource {
         let ctx = Context::create();
         let mut ir =
             Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
-        normalise::normalise(&mut ir, info.arch, &info.name)?;
+        normalise::normalise(&mut ir, info.arch, &info.name, true, &[])?;
         Ok(ir.text())
     }
 }

@@ -33,8 +33,15 @@ const NVPTX_CPUS: &[&str] = &[
     "sm_87", "sm_89", "sm_90", "sm_90a",
 ];
 
-/// Leaves `kernel` alone in the module, normalised.
-pub(super) fn normalise(ir: &mut Ir<'_>, arch: Arch, kernel: &str) -> Result<()> {
+/// Leaves `kernel` alone in the module, normalised; calls of the functions `keep` stay. The pointers that the host gives
+/// to a kernel (`from_host`) are global.
+pub(super) fn normalise(
+    ir: &mut Ir<'_>,
+    arch: Arch,
+    kernel: &str,
+    from_host: bool,
+    keep: &[String],
+) -> Result<()> {
     let cpu = ir.function(kernel).and_then(|f| f.string_attr("target-cpu"));
     let machine = machine(arch, cpu.as_deref())?;
     let internal = |what: &str, e: String| {
@@ -45,7 +52,7 @@ pub(super) fn normalise(ir: &mut Ir<'_>, arch: Arch, kernel: &str) -> Result<()>
     // Bodies of device libraries compute by bit tricks; the names say what they mean.
     ir.undefine(|name| is_library(name) && mathlib::from_callee(name).is_some());
     split::split_pointer_results(ir).map_err(|e| internal("linking the split math functions failed", e))?;
-    ir.isolate(kernel, &safe_cpu);
+    ir.isolate(kernel, &safe_cpu, keep);
     ir.declare_pure(split::is_pure);
     let reflect = match arch {
         Arch::Nvptx => "nvvm-reflect",
@@ -58,7 +65,9 @@ pub(super) fn normalise(ir: &mut Ir<'_>, arch: Arch, kernel: &str) -> Result<()>
         run(ir, "amdgpu-lower-kernel-attributes")?;
     }
     run(ir, &PROMOTE.replace("REFLECT", reflect))?;
-    ir.mark_global_pointers(kernel);
+    if from_host {
+        ir.mark_global_pointers(kernel);
+    }
     run(ir, SPACES)?;
     run(ir, CANONICAL)?;
     Ok(())

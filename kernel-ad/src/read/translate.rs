@@ -1,5 +1,6 @@
 //! From a normalised LLVM function to Kernel IR: blocks, phis, values, places.
 
+use crate::canon::align_of;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::kernel::*;
 use crate::llvm::{Blk, Ir, Meta, Opcode, Ty, Val, ValueKind};
@@ -49,10 +50,20 @@ pub(super) struct Reader<'m, 'c> {
     pub scaled: HashMap<(Value, Type, u64, IntFlags), (Block, Value)>,
     /// Pointers to launch data which exist only as addresses of recognised loads.
     pub launch_pointers: HashSet<Val<'m>>,
+    /// Functions whose calls stay.
+    pub keep: &'m [String],
+    /// Where the result of a function goes.
+    pub result: Option<Value>,
 }
 
-/// Translates the kernel `f`. `k` has its name, source and bounds, and nothing else yet.
-pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
+/// Translates the kernel or function `f`, with calls of the functions `keep`. `k` has its name, source and bounds, and
+/// nothing else yet. The type of a function's result comes with it; the result goes through a last parameter.
+pub(super) fn translate<'m>(
+    ir: &'m Ir<'_>,
+    f: Val<'m>,
+    k: Kernel,
+    keep: &'m [String],
+) -> Result<(Kernel, Type)> {
     let mut r = Reader {
         ir,
         k,
@@ -68,8 +79,11 @@ pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
         errors: Vec::new(),
         scaled: HashMap::new(),
         launch_pointers: HashSet::new(),
+        keep,
+        result: None,
     };
     r.params(f);
+    let result = f.return_type().map_or(Type::Void, |ty| r.result_type(ty));
     let order = reverse_postorder(f);
     for &b in &order {
         let name = Some(b.name()).filter(|n| !n.is_empty());
@@ -85,7 +99,7 @@ pub(super) fn translate(ir: &Ir<'_>, f: Val<'_>, k: Kernel) -> Result<Kernel> {
     }
     if r.errors.is_empty() {
         super::shuffles::name_floats(&mut r.k);
-        Ok(r.k)
+        Ok((r.k, result))
     } else {
         let more = r.errors.len().saturating_sub(MAX_ERRORS);
         r.errors.truncate(MAX_ERRORS);
@@ -152,6 +166,30 @@ impl<'m> Reader<'m, '_> {
             });
             self.vals.insert(p, v);
         }
+    }
+
+    /// The type of the result; it gets a parameter behind all others.
+    fn result_type(&mut self, ty: Ty<'m>) -> Type {
+        let ty = match self.ty(ty) {
+            Ok(ty) => ty,
+            Err(e) => {
+                self.errors.push(diagnostic(e).because("it is the type of the result"));
+                return Type::Void;
+            }
+        };
+        if ty != Type::Void {
+            self.result = Some(self.k.add_param(Param {
+                name: "result".into(),
+                ty: Type::Ptr(AddrSpace::Generic),
+                by_value: None,
+                noalias: false,
+                readonly: false,
+                writeonly: false,
+                align: align_of(&self.k, ty),
+                dereferenceable: 0,
+            }));
+        }
+        ty
     }
 
     fn block(&mut self, b: Blk<'m>) {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod faults;
+mod functions;
 mod support;
 
 use kernel_ad::case::Case;

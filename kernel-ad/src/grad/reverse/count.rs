@@ -4,9 +4,9 @@ use super::input::Input;
 use super::tape::record_bytes;
 use crate::canon::first_non_phi;
 use crate::diag::{Code, Diagnostic, Result};
-use crate::facts::Base;
+use crate::facts::{Base, KnownCall};
 use crate::grad::params::{pointer_param, pointer_spec};
-use crate::grad::{clean, primal_specs, Gradient, Roles, ShadowParams};
+use crate::grad::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
 use crate::kernel::*;
 use crate::plan::Plan;
 use shadow_mem::{Mode, Purpose, Stats};
@@ -66,13 +66,14 @@ pub fn counter(
         let list: Vec<Inst> = k.blocks[*b].insts.iter().copied().filter(keep).collect();
         k.blocks[*b].insts = list;
     }
+    inline::expand(&mut k, &|_| true);
     clean::promote(&mut k, &[(at, Type::I64)]);
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);
     let written: HashSet<u32> = kept
         .iter()
-        .filter_map(|&i| written_pointer(&k.insts[i].op))
+        .flat_map(|&i| written_pointers(&k, &k.insts[i].op))
         .flat_map(|p| input.prov.of(p).bases)
         .filter_map(|b| match b {
             // What the pointers of a struct point to is saved and put back too.
@@ -115,11 +116,11 @@ fn is_effect(op: &Op) -> bool {
     op.has_side_effects() && !op.is_terminator() && !matches!(op, Op::Load { .. })
 }
 
-fn written_pointer(op: &Op) -> Option<Value> {
+fn written_pointers(k: &Kernel, op: &Op) -> Vec<Value> {
     match op {
-        Op::Store { ptr, .. } | Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => Some(*ptr),
-        Op::MemCopy { dst, .. } | Op::MemSet { dst, .. } => Some(*dst),
-        _ => None,
+        Op::Store { ptr, .. } | Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => vec![*ptr],
+        Op::MemCopy { dst, .. } | Op::MemSet { dst, .. } => vec![*dst],
+        op => KnownCall::new(k, op).map_or(Vec::new(), |c| c.written().collect()),
     }
 }
 
@@ -135,7 +136,7 @@ fn restorable_effects(k: &Kernel, input: &Input<'_>, result: Value, plan: &Plan)
         };
         let mut all: Vec<Inst> = kept.iter().copied().collect();
         all.sort();
-        all.into_iter().find(|&i| written_pointer(&k.insts[i].op).is_some_and(to_lost))
+        all.into_iter().find(|&i| written_pointers(k, &k.insts[i].op).into_iter().any(to_lost))
     };
     let kept = needed_effects(k, input, result, true);
     if lost(&kept).is_none() {
@@ -194,7 +195,7 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) ->
     let mut work: Vec<Inst> = Vec::new();
     for (_, i) in k.iter_insts() {
         let op = &k.insts[i].op;
-        if op.is_terminator() || written_pointer(op) == Some(result) || matches!(op, Op::Trap) {
+        if op.is_terminator() || written_pointers(k, op) == [result] || matches!(op, Op::Trap) {
             work.push(i);
         }
     }
@@ -215,7 +216,13 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) ->
                 Op::MemCopy { src, .. } => {
                     read.extend(input.prov.of(*src).bases.into_iter().map(|b| (b, None)))
                 }
-                Op::Call { .. } | Op::Asm { .. } => anything = true,
+                op @ (Op::Call { .. } | Op::Asm { .. }) => match KnownCall::new(k, op) {
+                    Some(call) => {
+                        let bases = call.read().flat_map(|p| input.prov.of(p).bases);
+                        read.extend(bases.map(|b| (b, None)));
+                    }
+                    None => anything = true,
+                },
                 _ => {}
             }
             work.extend(op.operands().into_iter().filter_map(|v| k.def_inst(v)));
@@ -241,7 +248,7 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) ->
                     let apart = !strict && r.1.is_some() && as_kind.is_some() && r.1 != as_kind;
                     meet(r.0, w) && !apart
                 };
-                written_pointer(op).is_some_and(|p| {
+                written_pointers(k, op).into_iter().any(|p| {
                     input.prov.of(p).bases.iter().any(|&w| anything || read.iter().any(|r| seen(r, w)))
                 })
             })

@@ -1,5 +1,6 @@
 //! The manifest's side of a reverse kernel: parameters, assumptions, figures.
 
+use super::call;
 use super::input::{Input, MemoryAdjoint};
 use super::is_shadow;
 use crate::facts::injective::{axes, own_buffers, stores_own, Access, Subject};
@@ -67,6 +68,11 @@ pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSe
                 Op::Store { val, .. } | Op::AtomicRmw { val, .. } => Some(k.bytes(k.ty(*val))),
                 _ => None,
             };
+            let data = &k.insts[i];
+            if let Some(call) = input.active_call(k, &data.op, data.result) {
+                let pointers = call.args.iter().filter(|&&v| k.ty(v).is_ptr());
+                accesses.extend(pointers.map(|&ptr| Access { ptr, bytes: None, at: b }));
+            }
             match input.memory_adjoint(k, i) {
                 MemoryAdjoint::None => {}
                 MemoryAdjoint::Load(ptr) | MemoryAdjoint::Store(ptr) => {
@@ -158,20 +164,19 @@ fn only_added(k: &Kernel, param: Value) -> Option<Type> {
 pub fn assumptions(
     k: &Kernel,
     plan: &Plan,
-    prov: &Provenance,
+    input: &Input<'_>,
     specs: &[ParamSpec],
     own: &BTreeSet<u32>,
     exclusive: &Exclusive,
 ) -> Vec<Assumption> {
     let mut pairs: BTreeSet<(u32, u32)> = plan.distinct.clone();
     // What is loaded again must not be a shadow either: those are written by then.
-    for (v, d) in plan.of.iter() {
-        let (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) =
-            (d, k.def_op(v))
-        else {
-            continue;
-        };
-        for base in prov.of(*ptr).bases {
+    let reloaded = plan.of.iter().filter_map(|(v, d)| match (d, k.def_op(v)) {
+        (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) => Some(*ptr),
+        _ => None,
+    });
+    for ptr in reloaded.chain(call::read_again(k, input)) {
+        for base in input.prov.of(ptr).bases {
             let Base::Param(i) = base else { continue };
             if k.params[i as usize].by_value.is_some() {
                 continue;

@@ -4,6 +4,7 @@
 //! block for each of its blocks, joined by the reversed edges. Adjoints, kept values and counters are local variables
 //! while it is built; promoting them to SSA values at the end makes all the phis.
 
+mod call;
 mod copies;
 mod count;
 mod finish;
@@ -18,7 +19,7 @@ mod tape;
 mod tests;
 mod warp;
 
-use super::{clean, primal_specs, Gradient, Roles, ShadowParams, TapeNeed};
+use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, TapeNeed};
 use crate::canon::{canonicalise, drain};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
@@ -39,7 +40,9 @@ use tape::Tape;
 /// Roles that do not fit, and everything that reverse mode does not support, each with its place.
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
     let mut specs = primal_specs(primal, roles)?;
-    let mut k = idiom::recognise(primal);
+    let mut given = primal.clone();
+    inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
+    let mut k = idiom::recognise(&given);
     let exclusive = idiom::claim(&mut k, roles);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
@@ -64,12 +67,13 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         params: &params,
         exclusive: &exclusive,
     };
-    refuse::check(&k, &input)?;
+    refuse::check(&k, &input, roles)?;
     let reversed = input::reaching_exit(&k, &cfg);
     let needed = needs::collect(&k, &input, &reversed);
     let facts = k.clone();
     let mut recipes = Recipes::new(&facts, &regions, &prov, &writes, (&cfg, &dom), options.assume_distinct);
-    let plan = plan::decide(&facts, &regions, &mut recipes, &needed, options)?;
+    let mut plan = plan::decide(&facts, &regions, &mut recipes, &needed, options)?;
+    plan.distinct.extend(call::unchanged_memory(&facts, &input, &writes, options.assume_distinct)?);
     plan::check::check(&facts, &regions, &dom, &recipes.blocks, &plan, &needed)?;
 
     let need = plan::tape_need(&facts, &regions, &recipes.blocks, &plan);
@@ -103,6 +107,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let (stats, locals) = (sweep.stats, std::mem::take(&mut sweep.locals));
     drop(sweep);
     remove(&mut k, &unwanted);
+    inline::expand(&mut k, &|_| true);
     clean::promote(&mut k, &locals);
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);
@@ -113,7 +118,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         None => None,
     };
     finish::describe_params(&k, &mut specs, &writes);
-    let assumptions = finish::assumptions(&facts, &plan, &prov, &specs, &own, &exclusive);
+    let assumptions = finish::assumptions(&facts, &plan, &input, &specs, &own, &exclusive);
     let global_tape = matches!(place, Tape::Global { .. });
     Ok(Gradient {
         kernel: k,

@@ -54,6 +54,10 @@ fn of_inst(k: &Kernel, input: &Input<'_>, i: Inst, need: &mut dyn FnMut(Value)) 
     if let Some((op, args)) = warp_op(&data.op).filter(|(op, _)| op.only_waits()) {
         return super::warp::needs(op, args, false).into_iter().for_each(need);
     }
+    if let Some(call) = input.active_call(k, &data.op, data.result) {
+        input.needs_of_call(k, call, need);
+        return;
+    }
     let Some(r) = data.result else { return };
     if matches!(data.op, Op::Phi { .. }) || !input.active(k, r) {
         return;

@@ -6,9 +6,11 @@ use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
 use crate::facts::exchange::{acquires, Exchange};
 use crate::facts::provenance::holds_pointer;
-use crate::facts::{Base, PtrKind};
+use crate::facts::{Base, KnownCall, PtrKind};
+use crate::grad::calls::CallFacts;
 use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
+use crate::grad::Roles;
 use crate::kernel::*;
 use std::collections::{HashMap, HashSet};
 
@@ -16,12 +18,12 @@ use std::collections::{HashMap, HashSet};
 ///
 /// # Errors
 /// One diagnostic for each instruction that has no adjoint.
-pub fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
+pub fn check(k: &Kernel, input: &Input<'_>, roles: &Roles) -> Result<()> {
     let mut errors: Vec<Diagnostic> = Vec::new();
     let mut seen: HashSet<(Code, Option<Loc>)> = HashSet::new();
     for &b in input.cfg.rpo() {
         for &i in &k.blocks[b].insts {
-            if let Some(d) = refusal(k, input, i) {
+            if let Some(d) = refusal(k, input, roles, i) {
                 if seen.insert((d.code, k.insts[i].loc)) && errors.len() < 20 {
                     errors.push(d.at(k, k.insts[i].loc));
                 }
@@ -36,7 +38,7 @@ pub fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
     }
 }
 
-fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
+fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diagnostic> {
     let data = &k.insts[i];
     let active = |v: Value| input.active(k, v);
     let carries = |v: Value| active(v) || (k.as_const(v).is_none() && input.activity.is_hidden(k, v));
@@ -75,7 +77,11 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                 None => d.because("it is given a pointer into memory that has a shadow"),
             })
         }
-        Op::Call { callee, args } => {
+        op @ Op::Call { callee, args } => {
+            if let Some(call) = KnownCall::new(k, op) {
+                let facts = CallFacts { k, prov: input.prov, activity: input.activity };
+                return facts.refusal(call, data.result, roles);
+            }
             let v = data.result.filter(|&r| carries(r));
             let reaches = args.iter().any(|&a| {
                 !matches!(input.prov.kind(a), PtrKind::Plain | PtrKind::Nowhere) && k.ty(a).is_ptr()

@@ -1,6 +1,6 @@
 //! Tangents of values.
 
-use super::{bits, memory, Input};
+use super::{bits, call, memory, Input};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
@@ -63,6 +63,7 @@ pub(super) fn build(
             let mut b = KernelBuilder::new(k);
             b.switch_to(block);
             b.loc = b.k.insts[inst].loc;
+            call::call(&mut b, block, inst, &mut t)?;
             if let Err(Diagnostics(e)) = after(&mut b, inst, &mut t, &mut phis) {
                 errors.extend(e);
             }

@@ -8,12 +8,13 @@
 
 mod bits;
 mod build;
+mod call;
 mod memory;
 mod refuse;
 #[cfg(test)]
 mod tests;
 
-use super::{clean, primal_specs, Gradient, Roles, ShadowParams};
+use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
 use crate::cfg::Cfg;
 use crate::diag::Result;
 use crate::facts::{Activity, Base, Exclusive, Provenance, Writes};
@@ -43,7 +44,9 @@ impl Input<'_> {
 /// # Errors
 /// Roles that do not fit, and everything that forward mode does not support, each with its place.
 pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
-    let mut primal = idiom::recognise(primal);
+    let mut given = primal.clone();
+    inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
+    let mut primal = idiom::recognise(&given);
     let exclusive = idiom::claim(&mut primal, roles);
     let primal = &primal;
     let mut params = primal_specs(primal, roles)?;
@@ -51,12 +54,13 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let prov = Provenance::new(primal, &cfg, roles);
     let activity = Activity::new(primal, &cfg, &prov, roles);
     let input = Input { cfg: &cfg, prov: &prov, activity: &activity, exclusive: &exclusive };
-    refuse::check(primal, &input)?;
+    refuse::check(primal, &input, roles)?;
     let mut k = primal.clone();
     k.name = format!("{}_tangent", primal.name);
     let shadow_params = ShadowParams::add(&mut k, roles, &mut params);
     let shadows = insert_shadows(&mut k, &cfg, &prov, &shadow_params)?;
     build::build(&mut k, &input, roles, &shadow_params, &shadows)?;
+    inline::expand(&mut k, &|_| true);
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);

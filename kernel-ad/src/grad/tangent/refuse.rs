@@ -6,20 +6,22 @@ use crate::facts::activity::base_name;
 use crate::facts::alias::writes_nothing;
 use crate::facts::exchange::Exchange;
 use crate::facts::provenance::holds_pointer;
-use crate::facts::{Base, PtrKind};
+use crate::facts::{Base, KnownCall, PtrKind};
+use crate::grad::calls::CallFacts;
 use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
+use crate::grad::Roles;
 use crate::kernel::*;
 use crate::rules::op_name;
 use std::collections::HashSet;
 
 /// Checks every instruction of the reachable code.
-pub(super) fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
+pub(super) fn check(k: &Kernel, input: &Input<'_>, roles: &Roles) -> Result<()> {
     let mut errors: Vec<Diagnostic> = Vec::new();
     let mut seen: HashSet<(Code, Loc)> = HashSet::new();
     for &b in input.cfg.rpo() {
         for &i in &k.blocks[b].insts {
-            let Some(d) = refusal(k, input, i) else { continue };
+            let Some(d) = refusal(k, input, roles, i) else { continue };
             let loc = k.insts[i].loc;
             if errors.len() < 20 && loc.is_none_or(|l| seen.insert((d.code, l))) {
                 errors.push(d.at(k, loc).ir(print_inst(k, i)));
@@ -33,7 +35,7 @@ pub(super) fn check(k: &Kernel, input: &Input<'_>) -> Result<()> {
     }
 }
 
-fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
+fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diagnostic> {
     let data = &k.insts[i];
     let because =
         |d: Diagnostic, v: Value| input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line));
@@ -117,7 +119,11 @@ fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                     ),
             )
         }
-        Op::Call { callee, args } => {
+        op @ Op::Call { callee, args } => {
+            if let Some(call) = KnownCall::new(k, op) {
+                let facts = CallFacts { k, prov: input.prov, activity: input.activity };
+                return facts.refusal(call, data.result, roles);
+            }
             let reached = args.iter().find(|&&a| k.ty(a).is_ptr() && has_shadow(input, a));
             if result.is_none() && (reached.is_none() || writes_nothing(callee)) {
                 return None;
