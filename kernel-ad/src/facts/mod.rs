@@ -5,6 +5,7 @@ pub mod alias;
 pub mod calls;
 pub mod exchange;
 pub mod exclusive;
+pub mod extremum;
 pub mod injective;
 pub mod layout;
 pub mod provenance;

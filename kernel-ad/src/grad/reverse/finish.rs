@@ -79,7 +79,9 @@ pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSe
                     accesses.push(Access { ptr, bytes, at: b })
                 }
                 // Others read the sum too.
-                MemoryAdjoint::Add(ptr, _) => accesses.push(Access { ptr, bytes: None, at: b }),
+                MemoryAdjoint::Add(ptr, _) | MemoryAdjoint::Extremum(ptr, _) => {
+                    accesses.push(Access { ptr, bytes: None, at: b })
+                }
                 MemoryAdjoint::Copy { dst, src, len } => {
                     let bytes = k.as_int(len).and_then(|n| u64::try_from(n).ok());
                     accesses.push(Access { ptr: dst, bytes, at: b });

@@ -7,7 +7,7 @@ use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
 use crate::kernel::*;
 use shadow_mem::Role;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Facts about the canonical kernel.
 pub struct Input<'a> {
@@ -29,6 +29,8 @@ pub struct Input<'a> {
     pub params: &'a ShadowParams,
     /// Buffers that no two threads share.
     pub exclusive: &'a Exclusive,
+    /// Bits of the values of atomic maxima and minima.
+    pub extrema: &'a HashMap<Inst, Value>,
 }
 
 /// What the adjoint of a memory operation does.
@@ -42,6 +44,8 @@ pub enum MemoryAdjoint {
     Store(Value),
     /// Reads the added value's adjoint from the shadow of this address; `true`: it was subtracted.
     Add(Value, bool),
+    /// Takes the adjoint from the shadow of this address, if what lies there has these bits.
+    Extremum(Value, Value),
     /// Moves the adjoint of `len` bytes from the shadow of `dst` to that of `src`, if `src` has one.
     Copy { dst: Value, src: Option<Value>, len: Value },
     /// Clears `len` bytes of the shadow of `dst`.
@@ -72,6 +76,12 @@ impl Input<'_> {
                 } else {
                     MemoryAdjoint::Store(ptr)
                 }
+            }
+            Op::AtomicRmw { op: RmwOp::FMax | RmwOp::FMin, ptr, .. } if self.has_adjoint_memory(ptr) => {
+                // A constant may win as well: then the adjoint ends there.
+                self.extrema
+                    .get(&inst)
+                    .map_or(MemoryAdjoint::None, |&bits| MemoryAdjoint::Extremum(ptr, bits))
             }
             Op::AtomicRmw { op, ptr, val, .. } if self.has_adjoint_memory(ptr) && self.active(k, val) => {
                 MemoryAdjoint::Add(ptr, op == RmwOp::FSub)
@@ -107,6 +117,8 @@ pub fn unwanted_stores(k: &Kernel, cfg: &Cfg, prov: &Provenance, roles: &Roles) 
             match &k.insts[i].op {
                 Op::Load { ptr, .. } => read.extend(prov.of(*ptr).bases),
                 Op::MemCopy { src, .. } => read.extend(prov.of(*src).bases),
+                // The reverse sweep looks at what is left there.
+                Op::AtomicRmw { op: RmwOp::FMax | RmwOp::FMin, ptr, .. } => read.extend(prov.of(*ptr).bases),
                 Op::AtomicRmw { ptr, .. } if is_used(k, cfg, i) => read.extend(prov.of(*ptr).bases),
                 Op::CmpXchg { ptr, .. } => read.extend(prov.of(*ptr).bases),
                 Op::Call { args, callee } if !crate::facts::alias::writes_nothing(callee) => {

@@ -40,6 +40,7 @@ impl Sweep<'_> {
                 }
                 self.add(b, val, adj);
             }
+            MemoryAdjoint::Extremum(ptr, bits) => self.extremum(b, i, ptr, bits)?,
             MemoryAdjoint::Copy { dst, src, len } => self.copy(b, i, dst, src, len)?,
             MemoryAdjoint::Clear { dst, len } => {
                 let align = if let Op::MemSet { align, .. } = b.k.insts[i].op { align } else { 1 };

@@ -7,6 +7,7 @@
 mod call;
 mod copies;
 mod count;
+mod extremum;
 mod finish;
 mod input;
 mod lookup;
@@ -44,6 +45,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
     let mut k = idiom::recognise(&given);
     let exclusive = idiom::claim(&mut k, roles);
+    let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
     drain(&mut k)?;
@@ -66,6 +68,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         shadows: &shadows,
         params: &params,
         exclusive: &exclusive,
+        extrema: &extrema,
     };
     refuse::check(&k, &input, roles)?;
     let reversed = input::reaching_exit(&k, &cfg);

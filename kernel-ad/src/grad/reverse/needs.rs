@@ -44,6 +44,10 @@ fn of_inst(k: &Kernel, input: &Input<'_>, i: Inst, need: &mut dyn FnMut(Value)) 
             shadow(dst).into_iter().chain(src.and_then(shadow)).chain([len]).for_each(need);
             return;
         }
+        MemoryAdjoint::Extremum(ptr, bits) => {
+            shadow(ptr).into_iter().chain([ptr, bits]).for_each(need);
+            return;
+        }
         MemoryAdjoint::Clear { dst, len } => {
             shadow(dst).into_iter().chain([len]).for_each(need);
             return;

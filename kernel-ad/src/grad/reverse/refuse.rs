@@ -5,6 +5,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
 use crate::facts::exchange::{acquires, Exchange};
+use crate::facts::extremum::Extremum;
 use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, KnownCall, PtrKind};
 use crate::grad::calls::CallFacts;
@@ -158,6 +159,16 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
                 }
                 return None;
             }
+            let extremum = matches!(op, RmwOp::FMax | RmwOp::FMin) && !result_carries;
+            let mut why = None;
+            if extremum {
+                if let Some(d) = place(k, input, *ptr) {
+                    return Some(d.because(objects(k, input, *ptr)));
+                }
+                let Input { cfg, prov, activity, .. } = *input;
+                why = Extremum { k, cfg, prov, activity, split: false }.objection(i);
+                why?;
+            }
             let reason = order::reason(*op, result_carries);
             let what = if result_carries { " whose result is used" } else { "" };
             let d = Diagnostic::new(
@@ -169,6 +180,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
             )
             .because(reason.0)
             .help(reason.1);
+            let d = why.into_iter().fold(d, |d, why| d.because(why));
             let v = if carries(*val) { Some(*val) } else { data.result.filter(|&r| carries(r)) };
             Some(match v {
                 Some(v) => because(d, v),
