@@ -6,10 +6,12 @@
 mod atomics;
 mod cas;
 mod own;
+mod settle;
 #[cfg(test)]
 mod tests;
 
 pub use own::claim;
+pub use settle::{settle, Settled};
 
 use crate::grad::clean;
 use crate::kernel::*;

@@ -1,8 +1,10 @@
 //! Kernels before and after, run side by side.
 
 use super::recognise;
+use crate::grad::Roles;
 use crate::interp::{self, Arg, Launch, Memory, Options};
 use crate::kernel::*;
+use shadow_mem::Role;
 
 /// The loop of the CUDA guide, with another update and another way out.
 fn around(update: &str, exit: &str) -> String {
@@ -154,4 +156,59 @@ entry:
     same(&text("umax", abs), None);
     same(&text("max", "  %w = fadd f32 %v, 1.0"), None);
     same(&text("xchg", "  %w = fadd f32 %v, 1.0"), Some(RmwOp::Xchg));
+}
+
+// Catches an exchange that changes what it should only claim, and a barrier that some threads do not reach.
+#[test]
+fn settling_keeps_the_results() {
+    let text = "global ptr.shared @most type f32
+kernel @k(ptr.global %x, ptr.global %m, ptr.global %y) nvptx {
+entry:
+  %t = tid.x
+  %i = zext i32 %t to i64
+  %o = shl i64 %i, 2
+  %px = ptradd ptr.global %x, i64 %o
+  %py = ptradd ptr.global %y, i64 %o
+  %first = icmp eq i32 %t, 0
+  br i1 %first, init, all
+init:
+  %start = load f32, ptr.global %m
+  store f32 %start, ptr.shared @most
+  br all
+all:
+  barrier.sync
+  br head
+head:
+  %n = phi i32 [0, all], [%next, head]
+  %s = uitofp i32 %n to f32
+  %v = load f32, ptr.global %px
+  %w = fsub f32 %v, %s
+  %old = atomicrmw fmax ptr.shared @most, f32 %w, align 4 monotonic
+  %next = add i32 %n, 1
+  %more = icmp ult i32 %next, 3
+  br i1 %more, head, done
+done:
+  barrier.sync
+  %r = load f32, ptr.shared @most
+  %q = fmul f32 %r, %v
+  store f32 %q, ptr.global %py
+  br i1 %first, last, out
+last:
+  store f32 %r, ptr.global %m
+  br out
+out:
+  ret
+}
+";
+    let before = parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    verify(&before).unwrap();
+    let mut after = before.clone();
+    let roles = Roles::of(&[Role::Dup, Role::Dup, Role::Dup]);
+    let settled = super::settle(&mut after, &roles);
+    assert_eq!((settled.extrema.len(), settled.exchanges.len()), (1, 2));
+    verify(&after).unwrap_or_else(|e| panic!("{e}\n{}", print(&after)));
+    for start in [-30.0, 0.25, 7.0] {
+        let x = [1.5, -2.0, 0.5, 4.0, -5.0, 4.0];
+        assert_eq!(run(&before, &x, start), run(&after, &x, start), "{}", print(&after));
+    }
 }

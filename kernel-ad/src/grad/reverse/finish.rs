@@ -79,7 +79,7 @@ pub fn own_shadows(k: &Kernel, input: &Input<'_>, blocks: &DefBlocks) -> BTreeSe
                     accesses.push(Access { ptr, bytes, at: b })
                 }
                 // Others read the sum too.
-                MemoryAdjoint::Add(ptr, _) | MemoryAdjoint::Extremum(ptr, _) => {
+                MemoryAdjoint::Add(ptr, _) | MemoryAdjoint::Take(ptr) | MemoryAdjoint::Extremum(ptr, _) => {
                     accesses.push(Access { ptr, bytes: None, at: b })
                 }
                 MemoryAdjoint::Copy { dst, src, len } => {

@@ -5,6 +5,7 @@ use crate::cfg::{Cfg, DomTree};
 use crate::facts::{Activity, Base, Exclusive, Provenance, PtrKind, WarpUniform};
 use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
+use crate::idiom::Settled;
 use crate::kernel::*;
 use shadow_mem::Role;
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,8 @@ pub struct Input<'a> {
     pub params: &'a ShadowParams,
     /// Buffers that no two threads share.
     pub exclusive: &'a Exclusive,
+    /// Atomic maxima and minima whose derivative follows an exchange.
+    pub settled: &'a Settled,
     /// Bits of the values of atomic maxima and minima.
     pub extrema: &'a HashMap<Inst, Value>,
 }
@@ -44,6 +47,8 @@ pub enum MemoryAdjoint {
     Store(Value),
     /// Reads the added value's adjoint from the shadow of this address; `true`: it was subtracted.
     Add(Value, bool),
+    /// Takes the exchanged value's adjoint from the shadow of this address, if nobody has taken it yet.
+    Take(Value),
     /// Takes the adjoint from the shadow of this address, if what lies there has these bits.
     Extremum(Value, Value),
     /// Moves the adjoint of `len` bytes from the shadow of `dst` to that of `src`, if `src` has one.
@@ -76,6 +81,12 @@ impl Input<'_> {
                 } else {
                     MemoryAdjoint::Store(ptr)
                 }
+            }
+            Op::AtomicRmw { .. } if self.settled.extrema.contains(&inst) => MemoryAdjoint::None,
+            Op::AtomicRmw { ptr, .. }
+                if self.settled.exchanges.contains(&inst) && self.has_adjoint_memory(ptr) =>
+            {
+                MemoryAdjoint::Take(ptr)
             }
             Op::AtomicRmw { op: RmwOp::FMax | RmwOp::FMin, ptr, .. } if self.has_adjoint_memory(ptr) => {
                 // A constant may win as well: then the adjoint ends there.

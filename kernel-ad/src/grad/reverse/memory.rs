@@ -40,6 +40,14 @@ impl Sweep<'_> {
                 }
                 self.add(b, val, adj);
             }
+            MemoryAdjoint::Take(ptr) => {
+                let Op::AtomicRmw { val, mem, .. } = b.k.insts[i].op else { return Ok(true) };
+                let shadow = self.shadow(b, ptr)?;
+                let ty = b.k.ty(val);
+                let zero = b.k.zero(ty);
+                let adj = b.value(Op::AtomicRmw { op: RmwOp::Xchg, ptr: shadow, val: zero, mem }, ty);
+                self.add(b, val, adj);
+            }
             MemoryAdjoint::Extremum(ptr, bits) => self.extremum(b, i, ptr, bits)?,
             MemoryAdjoint::Copy { dst, src, len } => self.copy(b, i, dst, src, len)?,
             MemoryAdjoint::Clear { dst, len } => {

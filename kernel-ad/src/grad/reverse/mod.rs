@@ -45,6 +45,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
     let mut k = idiom::recognise(&given);
     let exclusive = idiom::claim(&mut k, roles);
+    let settled = idiom::settle(&mut k, roles);
     let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
     let params = ShadowParams::add(&mut k, roles, &mut specs);
@@ -69,6 +70,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         params: &params,
         exclusive: &exclusive,
         extrema: &extrema,
+        settled: &settled,
     };
     refuse::check(&k, &input, roles)?;
     let reversed = input::reaching_exit(&k, &cfg);

@@ -36,7 +36,10 @@ pub fn collect(k: &Kernel, input: &Input<'_>, reversed: &HashSet<Block>) -> Vec<
 fn of_inst(k: &Kernel, input: &Input<'_>, i: Inst, need: &mut dyn FnMut(Value)) {
     let shadow = |ptr: Value| input.shadows.of(ptr);
     match input.memory_adjoint(k, i) {
-        MemoryAdjoint::Load(p) | MemoryAdjoint::Store(p) | MemoryAdjoint::Add(p, _) => {
+        MemoryAdjoint::Load(p)
+        | MemoryAdjoint::Take(p)
+        | MemoryAdjoint::Store(p)
+        | MemoryAdjoint::Add(p, _) => {
             shadow(p).into_iter().for_each(need);
             return;
         }

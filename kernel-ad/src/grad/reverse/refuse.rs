@@ -159,6 +159,9 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
                 }
                 return None;
             }
+            if input.settled.extrema.contains(&i) || input.settled.exchanges.contains(&i) {
+                return place(k, input, *ptr);
+            }
             let extremum = matches!(op, RmwOp::FMax | RmwOp::FMin) && !result_carries;
             let mut why = None;
             if extremum {

@@ -41,6 +41,12 @@ pub(super) fn mirror(b: &mut KernelBuilder, inst: Inst, t: &mut Tangents<'_>) ->
                 clear(b, to, len, align, volatile);
             }
         }
+        Op::AtomicRmw { op, ptr, val, mem } if t.input.settled.exchanges.contains(&inst) => {
+            if let Some(shadow) = shadow_of(b.k, t, inst, ptr)? {
+                let (ty, tangent) = (b.k.ty(val), t.or_zero(b.k, val));
+                b.insert(Op::AtomicRmw { op, ptr: shadow, val: tangent, mem }, ty);
+            }
+        }
         Op::AtomicRmw { op: op @ (RmwOp::FAdd | RmwOp::FSub), ptr, val, mem } => {
             // Adding a constant leaves the tangent as it is.
             if let (Some(shadow), Some(tangent)) = (shadow_of(b.k, t, inst, ptr)?, t.of(val)) {

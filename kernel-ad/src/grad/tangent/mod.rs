@@ -19,7 +19,7 @@ use crate::cfg::Cfg;
 use crate::diag::Result;
 use crate::facts::{Activity, Base, Exclusive, Provenance, Writes};
 use crate::grad::shadow::insert_shadows;
-use crate::idiom;
+use crate::idiom::{self, Settled};
 use crate::kernel::*;
 use shadow_mem::{Assumption, Mode, Role, Stats};
 
@@ -29,6 +29,7 @@ struct Input<'a> {
     prov: &'a Provenance,
     activity: &'a Activity,
     exclusive: &'a Exclusive,
+    settled: &'a Settled,
 }
 
 impl Input<'_> {
@@ -48,12 +49,14 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
     let mut primal = idiom::recognise(&given);
     let exclusive = idiom::claim(&mut primal, roles);
+    let settled = idiom::settle(&mut primal, roles);
     let primal = &primal;
     let mut params = primal_specs(primal, roles)?;
     let cfg = Cfg::new(primal);
     let prov = Provenance::new(primal, &cfg, roles);
     let activity = Activity::new(primal, &cfg, &prov, roles);
-    let input = Input { cfg: &cfg, prov: &prov, activity: &activity, exclusive: &exclusive };
+    let input =
+        Input { cfg: &cfg, prov: &prov, activity: &activity, exclusive: &exclusive, settled: &settled };
     refuse::check(primal, &input, roles)?;
     let mut k = primal.clone();
     k.name = format!("{}_tangent", primal.name);

@@ -48,7 +48,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
         Op::Load { ptr, mem } => {
             let r = result?;
             let ordered = mem.volatile || !matches!(mem.ordering, None | Some(Ordering::Unordered));
-            let Input { cfg, prov, activity, exclusive } = *input;
+            let Input { cfg, prov, activity, exclusive, .. } = *input;
             let seen = || Exchange { k, cfg, prov, activity, exclusive }.seen_by(i);
             if let Some(why) = ordered.then(seen).flatten() {
                 let d = Diagnostic::new(
@@ -84,6 +84,9 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
         }
         Op::MemSet { dst, .. } => unknown(k, input, *dst),
         Op::AtomicRmw { op, ptr, val, .. } => {
+            if input.settled.extrema.contains(&i) || input.settled.exchanges.contains(&i) {
+                return place(k, input, *ptr);
+            }
             if input.prov.kind(*ptr) == PtrKind::Shadowed {
                 let sum = matches!(op, RmwOp::FAdd | RmwOp::FSub);
                 if sum && result.is_none() {
