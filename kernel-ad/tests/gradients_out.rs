@@ -1,13 +1,16 @@
 //! Gradients of all cases as device code: PTX that ptxas takes, HSACO whose notes fit the manifest.
 
+#[path = "cases/modules.rs"]
+mod modules;
+
 use kernel_ad::case::Case;
-use kernel_ad::check::load_kernel;
 use kernel_ad::diag::{Code, Diagnostics};
 use kernel_ad::emit::{emit, Artifact, Format, Target};
 use kernel_ad::grad::{reverse, tangent, Gradient};
 use kernel_ad::kernel::{Arch, Kernel};
 use kernel_ad::plan::PlanOptions;
-use kernel_ad::read::ReadOptions;
+use modules::load_kernel;
+use rayon::prelude::*;
 use shadow_mem::{Manifest, Purpose};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,6 +113,26 @@ fn gradients(k: &Kernel, case: &Case) -> Result<Vec<Gradient>, Diagnostics> {
     Ok(vec![reverse(k, &roles, &PlanOptions::default())?, tangent(k, &roles)?])
 }
 
+/// The artifacts of a case's derivatives, or why there is none.
+fn device_code(f: &Path) -> Vec<(String, Result<Option<Artifact>, String>)> {
+    let case = Case::load(f).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
+    let k = load_kernel(&case).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
+    let gradients = gradients(&k, &case).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
+    // Each mode on another processor: together they cover what one kernel on all of them would, in half the time.
+    let targets = match k.source.arch {
+        Arch::Nvptx => ["nvptx:sm_70", "nvptx:sm_90"],
+        Arch::Amdgpu => ["amdgpu:gfx90a", "amdgpu:gfx942"],
+    };
+    let one = |(g, target): (&Gradient, &str)| {
+        let checked = out(g, target).and_then(|a| match a {
+            Some(a) => check_artifact(&a).map(|()| Some(a)),
+            None => Ok(None),
+        });
+        (format!("{}: {:?}: {target}", f.display(), g.mode), checked)
+    };
+    gradients.iter().zip(targets).map(one).collect()
+}
+
 /// Catches gradients that LLVM's verifier or back end rejects (tape accesses, accumulation, shadow globals), PTX that ptxas rejects,
 /// and manifests that do not describe the code beside them.
 #[test]
@@ -125,28 +148,15 @@ fn gradients_of_all_cases_become_device_code() {
     files.sort();
     assert!(files.len() >= 25, "the cases are there");
     let (mut emitted, mut skipped, mut taped, mut failures) = (0, 0, 0, Vec::new());
-    for f in &files {
-        let case = Case::load(f).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
-        let k =
-            load_kernel(&case, &ReadOptions::default()).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
-        let gradients = gradients(&k, &case).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
-        // Each mode on another processor: together they cover what one kernel on all of them would, in half the time.
-        let targets = match k.source.arch {
-            Arch::Nvptx => ["nvptx:sm_70", "nvptx:sm_90"],
-            Arch::Amdgpu => ["amdgpu:gfx90a", "amdgpu:gfx942"],
-        };
-        for (g, target) in gradients.iter().zip(targets) {
-            match out(g, target) {
-                Ok(None) => skipped += 1,
-                Ok(Some(a)) => {
-                    emitted += 1;
-                    taped += usize::from(a.manifest.params.iter().any(|p| p.purpose == Purpose::TapeBase));
-                    if let Err(e) = check_artifact(&a) {
-                        failures.push(format!("{}: {:?}: {target}: {e}", f.display(), g.mode));
-                    }
-                }
-                Err(e) => failures.push(format!("{}: {:?}: {target}: {e}", f.display(), g.mode)),
+    let done: Vec<_> = files.par_iter().flat_map_iter(|f| device_code(f)).collect();
+    for (what, outcome) in done {
+        match outcome {
+            Ok(None) => skipped += 1,
+            Ok(Some(a)) => {
+                emitted += 1;
+                taped += usize::from(a.manifest.params.iter().any(|p| p.purpose == Purpose::TapeBase));
             }
+            Err(e) => failures.push(format!("{what}: {e}")),
         }
     }
     println!("{emitted} gradients emitted, {taped} with a tape in global memory, {skipped} skipped for want of a device library");

@@ -24,16 +24,21 @@ use crate::grad;
 use crate::interp as interpreter;
 use crate::jit::Device;
 use crate::kernel::Kernel;
-use crate::read::{self, ReadOptions};
+use crate::read::{self, ModuleSource, ReadOptions};
 
-/// Reads the kernel of a case, and checks that the case fits it.
-pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
+/// Reads the module of a case. Several cases may share it.
+pub fn load_module(case: &Case, options: &ReadOptions) -> Result<ModuleSource> {
     let mut options = options.clone();
     if options.compile.arch.is_none() {
         options.compile.arch.clone_from(&case.arch);
     }
     options.functions.extend(&case.functions);
-    let kernel = read::load(&case.module, &options)?.kernel(&case.kernel)?;
+    read::load(&case.module, &options)
+}
+
+/// The kernel of a case out of its module; checks that the case fits it.
+pub fn kernel_of(case: &Case, module: &ModuleSource) -> Result<Kernel> {
+    let kernel = module.kernel(&case.kernel)?;
     let params =
         grad::primal_specs(&kernel, &grad::Roles::of(&vec![shadow_mem::Role::Const; kernel.params.len()]))?;
     let variables: Vec<_> = kernel.globals.values().map(|g| (g.name.as_str(), g.bytes)).collect();
@@ -41,9 +46,18 @@ pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
     Ok(kernel)
 }
 
+/// Reads the kernel of a case, and checks that the case fits it.
+pub fn load_kernel(case: &Case, options: &ReadOptions) -> Result<Kernel> {
+    kernel_of(case, &load_module(case, options)?)
+}
+
 /// Reads the kernel of a case and differentiates it.
 pub fn subject(case: &Case, options: &ReadOptions) -> Result<Subject> {
-    let primal = load_kernel(case, options)?;
+    subject_of(case, load_kernel(case, options)?)
+}
+
+/// Differentiates the kernel of a case.
+pub fn subject_of(case: &Case, primal: Kernel) -> Result<Subject> {
     let roles = case.roles();
     let reverse = grad::reverse(&primal, &roles, &Default::default())?;
     let why = |e: crate::diag::Diagnostics| {

@@ -3,6 +3,7 @@
 mod cli;
 mod faults;
 mod functions;
+mod modules;
 mod support;
 
 use kernel_ad::case::Case;
@@ -12,6 +13,7 @@ use kernel_ad::grad;
 use kernel_ad::jit::Device;
 use kernel_ad::kernel::Kernel;
 use kernel_ad::read::ReadOptions;
+use modules::load_kernel;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -94,7 +96,8 @@ fn outcomes() -> &'static Outcomes {
 
 fn check_one(path: &Path) -> Result<Passed, String> {
     let case = Case::load(path).map_err(|e| e.to_string())?;
-    let subject = check::subject(&case, &ReadOptions::default()).map_err(|e| e.to_string())?;
+    let kernel = load_kernel(&case).map_err(|e| e.to_string())?;
+    let subject = check::subject_of(&case, kernel).map_err(|e| e.to_string())?;
     let report = check::with_engines(Some(&Device::cpu()), |e| {
         check::ladder(&subject, e, &Options::default(), "cpu", &mut |_| ())
     });
@@ -139,7 +142,7 @@ fn has_code_and_place(e: &Diagnostics, code: &str) -> Result<(), String> {
 fn refused_one(path: &Path) -> Result<Refused, String> {
     let code = refusal(path).expect("a refused case");
     let case = Case::load(path).map_err(|e| e.to_string())?;
-    let kernel = match check::load_kernel(&case, &ReadOptions::default()) {
+    let kernel = match load_kernel(&case) {
         Ok(k) => k,
         Err(e) => {
             has_code_and_place(&e, &code)?;
