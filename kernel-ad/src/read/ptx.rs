@@ -3,25 +3,35 @@
 
 use super::asm::{AsmCall, Statement};
 use super::nvptx::special_register;
-use super::ptx_convert;
+use super::{ptx_convert, ptx_integer, ptx_memory, ptx_warp};
 use crate::kernel::*;
 use crate::mathlib;
 use smallvec::smallvec;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Registers while the statements are executed.
 pub(super) struct Machine<'a, 't> {
-    call: &'a AsmCall,
-    registers: HashMap<&'t str, Value>,
+    pub call: &'a AsmCall,
+    pub registers: HashMap<&'t str, Value>,
     /// The carry flag of `.cc` instructions.
-    carry: Option<Value>,
+    pub carry: Option<Value>,
+    /// Registers that were declared as halves.
+    halves: HashSet<&'t str>,
 }
 
-/// Builds what the statements compute; `None`, and nothing built, when they are not all understood.
-pub(super) fn build(b: &mut KernelBuilder, statements: &[Statement<'_>], call: &AsmCall) -> Option<Value> {
+/// Builds what the statements compute, and gives their result if they have one; `None`, and nothing built, when they are not
+/// all understood.
+pub(super) fn build(
+    b: &mut KernelBuilder,
+    statements: &[Statement<'_>],
+    call: &AsmCall,
+) -> Option<Option<Value>> {
     let (block, before) = (b.current(), b.k.blocks[b.current()].insts.len());
-    let mut m = Machine { call, registers: HashMap::new(), carry: None };
-    let done = statements.iter().try_for_each(|s| m.execute(b, s)).and_then(|()| m.result(b));
+    let mut m = Machine { call, registers: HashMap::new(), carry: None, halves: HashSet::new() };
+    let done = statements.iter().try_for_each(|s| m.execute(b, s)).and_then(|()| match call.outputs {
+        0 => Some(None),
+        _ => m.result(b).map(Some),
+    });
     if done.is_none() {
         b.k.blocks[block].insts.truncate(before);
     }
@@ -54,6 +64,9 @@ pub(super) fn view(b: &mut KernelBuilder, v: Value, ty: Type) -> Option<Value> {
     if have == ty {
         return Some(v);
     }
+    if let (Type::Ptr(_), Type::Int(_)) = (have, ty) {
+        return (b.k.bytes(have) == b.k.bytes(ty)).then(|| b.cast(CastOp::PtrToInt, v, ty));
+    }
     // Looking through a cast there and back keeps the code as short as the source.
     if let Some(&Op::Cast { op: CastOp::Bitcast, a, .. }) = b.k.def_op(v) {
         if b.k.ty(a) == ty {
@@ -70,7 +83,7 @@ pub(super) fn view(b: &mut KernelBuilder, v: Value, ty: Type) -> Option<Value> {
 }
 
 /// Bits of a literal: `12`, `0x3fb8aa3bU`, `0f3F800000`, `0d3FF0000000000000`.
-fn literal(text: &str) -> Option<u64> {
+pub(super) fn literal(text: &str) -> Option<u64> {
     let t = text.trim_end_matches(['U', 'u']);
     for prefix in ["0x", "0X", "0f", "0F", "0d", "0D"] {
         if let Some(hex) = t.strip_prefix(prefix) {
@@ -83,11 +96,14 @@ fn literal(text: &str) -> Option<u64> {
 impl<'t> Machine<'_, 't> {
     /// An operand as a value of that type.
     pub fn read(&self, b: &mut KernelBuilder, operand: &str, ty: Type) -> Option<Value> {
-        let v = match self.registers.get(operand) {
-            Some(&v) => v,
-            None => match self.call.input(operand) {
-                Some(v) => v,
-                None => {
+        let v = match self.get(operand) {
+            Some(v) => v,
+            None => match (ty, operand.contains('.').then(|| operand.parse::<f64>().ok()).flatten()) {
+                (Type::F32, Some(x)) => {
+                    return Some(b.k.constant(ty, Const::Float((x as f32).to_bits().into())))
+                }
+                (Type::F64, Some(x)) => return Some(b.k.constant(ty, Const::Float(x.to_bits()))),
+                _ => {
                     let bits = literal(operand)?;
                     let int = Type::Int((b.k.bytes(ty) * 8) as u16);
                     b.k.int(int, bits.into())
@@ -97,16 +113,89 @@ impl<'t> Machine<'_, 't> {
         view(b, v, ty)
     }
 
+    /// What a register holds.
+    pub fn get(&self, operand: &str) -> Option<Value> {
+        self.registers.get(operand).copied().or_else(|| self.call.input(operand))
+    }
+
+    /// A predicate, or its opposite (`!p`).
+    pub fn predicate(&self, b: &mut KernelBuilder, operand: &str) -> Option<Value> {
+        let (name, negated) = operand.strip_prefix('!').map_or((operand, false), |p| (p, true));
+        let p = self.registers.get(name).copied().filter(|&p| b.k.ty(p) == Type::I1)?;
+        if !negated {
+            return Some(p);
+        }
+        let one = b.k.int(Type::I1, 1);
+        Some(b.binary(BinOp::Xor, p, one))
+    }
+
+    /// Writes a register; with a guard, only where its predicate allows.
+    fn write(&mut self, b: &mut KernelBuilder, s: &Statement<'t>, to: &'t str, v: Value) -> Option<()> {
+        let v = match s.guard {
+            None => v,
+            Some((p, negated)) => {
+                let p = self.predicate(b, p)?;
+                let ty = b.k.ty(v);
+                let old = match self.get(to) {
+                    Some(old) => view(b, old, ty)?,
+                    None => b.k.constant(ty, Const::Undef),
+                };
+                let (yes, no) = if negated { (old, v) } else { (v, old) };
+                b.select(p, yes, no)
+            }
+        };
+        self.registers.insert(to, v);
+        Some(())
+    }
+
     fn execute(&mut self, b: &mut KernelBuilder, s: &Statement<'t>) -> Option<()> {
         let (&first, &last) = (s.words.first()?, s.words.last()?);
+        let acts = matches!(
+            first,
+            "ld" | "st"
+                | "atom"
+                | "red"
+                | "membar"
+                | "fence"
+                | "shfl"
+                | "vote"
+                | "activemask"
+                | "match"
+                | "redux"
+                | "elect"
+                | "bar"
+                | "barrier"
+        );
+        if acts && s.guard.is_some() {
+            return None;
+        }
         let value = match first {
-            "reg" => return Some(()),
+            "reg" => {
+                // `.reg .f16 a, b` and `.reg.f16 a, b`.
+                let names = s.operands.iter().map(|o| o.strip_prefix(".f16").map_or(*o, str::trim));
+                if last == "f16" || s.operands.first().is_some_and(|o| o.starts_with(".f16 ")) {
+                    self.halves.extend(names);
+                }
+                return Some(());
+            }
+            "prefetch" | "prefetchu" | "applypriority" | "pragma" => return Some(()),
+            "ld" | "st" | "atom" | "red" | "membar" | "fence" => return ptx_memory::execute(self, b, s),
+            _ if acts => return ptx_warp::execute(self, b, s),
             "mov" => return self.mov(b, s, type_of(last)?),
+            "setp" => {
+                let (p, q) = self.set_predicates(b, s)?;
+                let (to, other) = s.operands.first()?.split_once('|').unwrap_or((s.operands[0], "_"));
+                self.write(b, s, to.trim(), p)?;
+                return self.write(b, s, other.trim(), q);
+            }
+            // A hint for a cache, which the access it is made for ignores.
+            "createpolicy" => b.k.int(Type::I64, 0),
+            "cvta" => ptx_memory::convert_address(self, b, s)?,
             "cvt" => ptx_convert::convert(self, b, s)?,
-            "setp" | "set" => self.compare(b, s)?,
+            "set" => self.compare(b, s)?,
             "selp" => {
                 let ty = type_of(last)?;
-                let p = self.registers.get(s.operands.get(3)?).copied().filter(|&p| b.k.ty(p) == Type::I1)?;
+                let p = self.predicate(b, s.operands.get(3)?)?;
                 let (x, y) = (self.read(b, s.operands.get(1)?, ty)?, self.read(b, s.operands.get(2)?, ty)?);
                 b.select(p, x, y)
             }
@@ -115,12 +204,11 @@ impl<'t> Machine<'_, 't> {
                 if ty.is_float() {
                     self.float(b, s, ty)?
                 } else {
-                    self.integer(b, s, ty)?
+                    ptx_integer::compute(self, b, s, ty)?
                 }
             }
         };
-        self.registers.insert(*s.operands.first()?, value);
-        Some(())
+        self.write(b, s, s.operands.first()?, value)
     }
 
     /// Moves, and moves that take a register apart or put two together.
@@ -130,10 +218,31 @@ impl<'t> Machine<'_, 't> {
             (&[d], &[a]) => {
                 let special = a.strip_prefix('%').or((a == "WARP_SZ").then_some(a)).map(special_register);
                 let v = match special {
-                    Some(reg) => b.special(reg.filter(|_| ty == Type::I32)?),
-                    None => self.read(b, a, ty)?,
+                    Some(Some(Special::Clock)) if ty != Type::I32 => return None,
+                    Some(reg) => {
+                        let v = b.special(reg?);
+                        match ty {
+                            Type::Int(w) if w > 32 => b.cast(CastOp::ZExt, v, ty),
+                            _ => view(b, v, ty)?,
+                        }
+                    }
+                    None if ty == Type::I1 => self.predicate(b, a)?,
+                    // Bits of the right number stay what they are: a pointer, a float.
+                    None => match self.get(a).filter(|&v| b.k.bytes(b.k.ty(v)) == b.k.bytes(ty)) {
+                        Some(v) => v,
+                        None => self.read(b, a, ty)?,
+                    },
                 };
-                self.registers.insert(d, v);
+                self.write(b, s, d, v)?;
+            }
+            (&[low, high], &[a]) if ty == Type::I32 && self.halves.contains(low) => {
+                let pair = Type::Vec(Lane::Float(FloatTy::F16), 2);
+                let v = self.read(b, a, pair)?;
+                for (i, to) in (0..).zip([low, high]) {
+                    let index = b.k.int(Type::I32, i);
+                    let x = b.value(Op::ExtractElement { vec: v, index }, Type::Float(FloatTy::F16));
+                    self.write(b, s, to, x)?;
+                }
             }
             (&[low, high], &[a]) => {
                 let Type::Int(w @ (32 | 64)) = ty else { return None };
@@ -143,25 +252,56 @@ impl<'t> Machine<'_, 't> {
                 let lo = b.cast(CastOp::Trunc, v, half);
                 let up = b.binary(BinOp::LShr, v, n);
                 let hi = b.cast(CastOp::Trunc, up, half);
-                self.registers.insert(low, lo);
-                self.registers.insert(high, hi);
+                self.write(b, s, low, lo)?;
+                self.write(b, s, high, hi)?;
+            }
+            // A bfloat above 16 zeros is the same number as a float.
+            (&[d], &["0", high]) if ty == Type::I32 => {
+                let v = self.read(b, high, Type::Float(FloatTy::Bf16))?;
+                let v = b.cast(CastOp::FpExt, v, Type::F32);
+                self.write(b, s, d, v)?;
             }
             (&[d], &[low, high]) => {
                 let Type::Int(w @ (32 | 64)) = ty else { return None };
                 let half = Type::Int(w / 2);
-                let (lo, hi) = (self.read(b, low, half)?, self.read(b, high, half)?);
-                let (lo, hi) = (b.cast(CastOp::ZExt, lo, ty), b.cast(CastOp::ZExt, hi, ty));
-                let n = b.k.int(ty, i128::from(w / 2));
-                let hi = b.binary(BinOp::Shl, hi, n);
-                let v = b.binary(BinOp::Or, lo, hi);
-                self.registers.insert(d, v);
+                let v = match self.pair_of_floats(b, low, high).filter(|_| w == 32) {
+                    Some(pair) => pair,
+                    None => {
+                        let (lo, hi) = (self.read(b, low, half)?, self.read(b, high, half)?);
+                        let (lo, hi) = (b.cast(CastOp::ZExt, lo, ty), b.cast(CastOp::ZExt, hi, ty));
+                        let n = b.k.int(ty, i128::from(w / 2));
+                        let hi = b.binary(BinOp::Shl, hi, n);
+                        b.binary(BinOp::Or, lo, hi)
+                    }
+                };
+                self.write(b, s, d, v)?;
             }
             _ => return None,
         }
         Some(())
     }
 
-    fn sources(&self, b: &mut KernelBuilder, s: &Statement<'_>, ty: Type) -> Option<Vec<Value>> {
+    /// Two registers that hold small floats, as a vector of them.
+    fn pair_of_floats(&self, b: &mut KernelBuilder, low: &str, high: &str) -> Option<Value> {
+        let (x, y) = (self.get(low)?, self.get(high)?);
+        let small = |b: &KernelBuilder, v: Value| {
+            let ty = b.k.ty(v);
+            let float = |t: Type| t.float().filter(|f| f.bytes() == 2 && t.lanes() == 1);
+            float(ty).or_else(|| match b.k.def_op(v) {
+                Some(Op::Cast { op: CastOp::Bitcast, a, .. }) => float(b.k.ty(*a)),
+                _ => None,
+            })
+        };
+        let format = small(b, x).filter(|f| small(b, y) == Some(*f))?;
+        let (one, pair) = (Type::Float(format), Type::Vec(Lane::Float(format), 2));
+        let (x, y) = (view(b, x, one)?, view(b, y, one)?);
+        let (zero, next) = (b.k.int(Type::I32, 0), b.k.int(Type::I32, 1));
+        let undef = b.k.constant(pair, Const::Undef);
+        let v = b.value(Op::InsertElement { vec: undef, elem: x, index: zero }, pair);
+        Some(b.value(Op::InsertElement { vec: v, elem: y, index: next }, pair))
+    }
+
+    pub fn sources(&self, b: &mut KernelBuilder, s: &Statement<'_>, ty: Type) -> Option<Vec<Value>> {
         s.operands.iter().skip(1).map(|o| self.read(b, o, ty)).collect()
     }
 
@@ -191,7 +331,8 @@ impl<'t> Machine<'_, 't> {
             ("min", &[_, _]) => {
                 math(b, if has("NaN") { MathFn::Fminimum } else { MathFn::Fmin }, Flavor::Llvm, &args)
             }
-            ("fma", &[_, _, _]) if nearest => math(b, MathFn::Fma, Flavor::Llvm, &args),
+            ("copysign", &[sign, size]) => math(b, MathFn::Copysign, Flavor::Llvm, &[size, sign]),
+            ("fma" | "mad", &[_, _, _]) if nearest => math(b, MathFn::Fma, Flavor::Llvm, &args),
             ("ex2", &[_]) if half => math(b, MathFn::Exp2, approx, &args),
             ("tanh", &[_]) => math(b, MathFn::Tanh, approx, &args),
             _ if !half && !has("sat") => {
@@ -210,80 +351,59 @@ impl<'t> Machine<'_, 't> {
         })
     }
 
-    fn integer(&mut self, b: &mut KernelBuilder, s: &Statement<'_>, ty: Type) -> Option<Value> {
-        let words = &s.words[..s.words.len() - 1];
-        let signed = s.words.last()?.starts_with('s');
-        let shift = matches!(words[0], "shl" | "shr");
-        let args = if shift {
-            // The count has 32 bits; counts beyond the width give zero or the sign in PTX, poison in LLVM.
-            let n = literal(s.operands.get(2)?).filter(|n| *n < b.k.bytes(ty) * 8)?;
-            vec![self.read(b, s.operands.get(1)?, ty)?, b.k.int(ty, n.into())]
-        } else {
-            self.sources(b, s, ty)?
-        };
-        let plain = match (words, &args[..]) {
-            (["add"], [_, _]) => Some(BinOp::Add),
-            (["sub"], [_, _]) => Some(BinOp::Sub),
-            (["mul", "lo"], [_, _]) => Some(BinOp::Mul),
-            (["and"], [_, _]) => Some(BinOp::And),
-            (["or"], [_, _]) => Some(BinOp::Or),
-            (["xor"], [_, _]) => Some(BinOp::Xor),
-            (["shl"], _) => Some(BinOp::Shl),
-            (["shr"], _) => Some(if signed { BinOp::AShr } else { BinOp::LShr }),
-            _ => None,
-        };
-        if let Some(op) = plain {
-            return Some(b.binary(op, args[0], args[1]));
-        }
-        match (words, &args[..]) {
-            (["mul", "hi"], &[x, y]) => {
-                Some(b.int_math(if signed { IntFn::MulhiS } else { IntFn::MulhiU }, &[x, y], ty))
-            }
-            (["mad", "lo"], &[x, y, z]) => {
-                let p = b.binary(BinOp::Mul, x, y);
-                Some(b.binary(BinOp::Add, p, z))
-            }
-            (["mad", "lo", "cc"], &[x, y, z]) => {
-                let p = b.binary(BinOp::Mul, x, y);
-                let sum = b.binary(BinOp::Add, p, z);
-                self.carry = Some(b.icmp(IntPred::Ult, sum, p));
-                Some(sum)
-            }
-            (["madc", "hi"], &[x, y, z]) => {
-                let carry = self.carry.take()?;
-                let p = b.int_math(if signed { IntFn::MulhiS } else { IntFn::MulhiU }, &[x, y], ty);
-                let sum = b.binary(BinOp::Add, p, z);
-                let c = b.cast(CastOp::ZExt, carry, ty);
-                Some(b.binary(BinOp::Add, sum, c))
-            }
-            (["bfind", "shiftamt"], &[x]) if !signed => {
-                let n = b.int_math(IntFn::Ctlz, &[x], ty);
-                let zero = b.k.int(ty, 0);
-                let none = b.icmp(IntPred::Eq, x, zero);
-                let all = b.k.int(ty, -1);
-                Some(b.select(none, all, n))
-            }
-            (["popc"], &[x]) if ty == Type::I32 => Some(b.int_math(IntFn::Ctpop, &[x], ty)),
-            (["clz"], &[x]) if ty == Type::I32 => Some(b.int_math(IntFn::Ctlz, &[x], ty)),
-            (["brev"], &[x]) => Some(b.int_math(IntFn::Bitreverse, &[x], ty)),
-            (["not"], &[x]) => {
-                let all = b.k.int(ty, -1);
-                Some(b.binary(BinOp::Xor, x, all))
-            }
-            _ => None,
-        }
-    }
-
-    /// `setp.<cmp>.<type>` gives a predicate, `set.<cmp>.<float>.<type>` one or zero.
-    fn compare(&mut self, b: &mut KernelBuilder, s: &Statement<'_>) -> Option<Value> {
+    /// `setp.<cmp>[.<and|or|xor>].<type> p|q, a, b[, c]`: the comparison and its opposite, each combined with `c`.
+    fn set_predicates(&mut self, b: &mut KernelBuilder, s: &Statement<'_>) -> Option<(Value, Value)> {
         let words: Vec<&str> = s.words.iter().copied().filter(|w| *w != "ftz").collect();
-        let (rel, to, ty) = match words[..] {
-            ["setp", rel, ty] => (rel, None, type_of(ty)?),
-            ["set", rel, to, ty] => (rel, Some(type_of(to)?), type_of(ty)?),
+        let (rel, join, ty) = match words[..] {
+            ["setp", rel, ty] => (rel, None, ty),
+            ["setp", rel, join, ty] => (rel, Some(join), ty),
             _ => return None,
         };
-        if !ty.is_float() || s.operands.len() != 3 {
-            return None;
+        let yes = self.relation(b, s, rel, ty)?;
+        let one = b.k.int(Type::I1, 1);
+        let no = b.binary(BinOp::Xor, yes, one);
+        let Some(join) = join else { return Some((yes, no)) };
+        let op = match join {
+            "and" => BinOp::And,
+            "or" => BinOp::Or,
+            "xor" => BinOp::Xor,
+            _ => return None,
+        };
+        let c = self.predicate(b, s.operands.get(3)?)?;
+        Some((b.binary(op, yes, c), b.binary(op, no, c)))
+    }
+
+    /// `set.<cmp>.<to>.<type>`: one or zero as a float, all ones or zero as an integer.
+    fn compare(&mut self, b: &mut KernelBuilder, s: &Statement<'_>) -> Option<Value> {
+        let words: Vec<&str> = s.words.iter().copied().filter(|w| *w != "ftz").collect();
+        let ["set", rel, to, ty] = words[..] else { return None };
+        let bit = self.relation(b, s, rel, ty)?;
+        Some(match type_of(to)? {
+            to if to.is_float() => b.cast(CastOp::UiToFp, bit, to),
+            to => b.cast(CastOp::SExt, bit, to),
+        })
+    }
+
+    /// The comparison of the second and third operand.
+    fn relation(&mut self, b: &mut KernelBuilder, s: &Statement<'_>, rel: &str, word: &str) -> Option<Value> {
+        let ty = type_of(word)?;
+        let (x, y) = (s.operands.get(1)?, s.operands.get(2)?);
+        let (x, y) = (self.read(b, x, ty)?, self.read(b, y, ty)?);
+        if !ty.is_float() {
+            let pred = match (rel, word.starts_with('s')) {
+                ("eq", _) => IntPred::Eq,
+                ("ne", _) => IntPred::Ne,
+                ("lt", true) => IntPred::Slt,
+                ("le", true) => IntPred::Sle,
+                ("gt", true) => IntPred::Sgt,
+                ("ge", true) => IntPred::Sge,
+                ("lt" | "lo", false) => IntPred::Ult,
+                ("le" | "ls", false) => IntPred::Ule,
+                ("gt" | "hi", false) => IntPred::Ugt,
+                ("ge" | "hs", false) => IntPred::Uge,
+                _ => return None,
+            };
+            return Some(b.icmp(pred, x, y));
         }
         let pred = match rel {
             "eq" => FloatPred::Oeq,
@@ -302,13 +422,15 @@ impl<'t> Machine<'_, 't> {
             "num" => FloatPred::Ord,
             _ => return None,
         };
-        let args = self.sources(b, s, ty)?;
-        let bit = b.fcmp(pred, args[0], args[1]);
-        match to {
-            None => Some(bit),
-            Some(to) if to.is_float() => Some(b.cast(CastOp::UiToFp, bit, to)),
-            // Integer results are all ones.
-            Some(to) => Some(b.cast(CastOp::SExt, bit, to)),
+        Some(b.fcmp(pred, x, y))
+    }
+
+    /// The type of the call's result that `$n` names.
+    pub fn output_type(&self, k: &Kernel, operand: &str) -> Option<Type> {
+        let n: u32 = operand.strip_prefix('$')?.parse().ok()?;
+        match self.call.ret {
+            Type::Agg(_) => k.agg_member(self.call.ret, &[n]),
+            ty => (n == 0).then_some(ty),
         }
     }
 
@@ -320,15 +442,26 @@ impl<'t> Machine<'_, 't> {
                 AggTy::Struct { fields, .. } => fields.clone(),
                 AggTy::Array { .. } => return None,
             },
-            ty if self.call.outputs == 1 => return view(b, output(0)?, ty),
+            ty if self.call.outputs == 1 => return fit(b, output(0)?, ty),
             _ => return None,
         };
         (members.len() == self.call.outputs).then_some(())?;
         let mut whole = b.k.constant(self.call.ret, Const::Undef);
         for (i, ty) in members.into_iter().enumerate() {
-            let elem = view(b, output(i)?, ty)?;
+            let elem = fit(b, output(i)?, ty)?;
             whole = b.value(Op::InsertValue { agg: whole, elem, path: smallvec![i as u32] }, self.call.ret);
         }
         Some(whole)
+    }
+}
+
+/// A register's value in an output's type: integers may be wider or narrower.
+fn fit(b: &mut KernelBuilder, v: Value, ty: Type) -> Option<Value> {
+    match (b.k.ty(v), ty) {
+        (Type::Int(1), _) | (_, Type::Int(1)) => view(b, v, ty),
+        (Type::Int(have), Type::Int(want)) if have > want => Some(b.cast(CastOp::Trunc, v, ty)),
+        (Type::Int(have), Type::Int(want)) if have < want => Some(b.cast(CastOp::ZExt, v, ty)),
+        (Type::Ptr(_), Type::Int(_)) => Some(b.cast(CastOp::PtrToInt, v, ty)),
+        _ => view(b, v, ty),
     }
 }

@@ -182,7 +182,7 @@ fn what_cannot_be_held_is_refused() {
         "local memory",
     );
     refused(
-        &kernel("call void asm sideeffect \"bar.sync 3, 64;\", \"\"()"),
+        &kernel("call void asm sideeffect \"barrier.cluster.arrive;\", \"\"()"),
         Code::UnsupportedIr,
         "acts on memory or other threads",
     );
