@@ -143,8 +143,12 @@ fn body(cfg: &Cfg, header: Block, latches: &[Block]) -> Vec<Block> {
 
 fn irreducible(k: &Kernel, entry: Block, from: Block) -> Diagnostic {
     let name = |b: Block| k.blocks[b].name.clone().unwrap_or_else(|| b.to_string());
-    let loc = k.blocks[entry].insts.iter().find_map(|&i| k.insts[i].loc);
-    Diagnostic::new(Code::IrreducibleFlow, format!("irreducible control flow in kernel `{}`", k.name))
+    let lines =
+        |b: Block| k.blocks[b].insts.iter().filter_map(|&i| k.insts[i].loc).find(|&l| k.locs[l].line > 0);
+    // A block of the cycle may hold nothing of the source.
+    let around = [entry, from].into_iter().chain(k.successors(entry)).chain(k.successors(from));
+    let loc = around.into_iter().find_map(lines);
+    Diagnostic::new(Code::IrreducibleFlow, "irreducible control flow")
         .at(k, loc)
         .because(format!(
             "the cycle through `{}` and `{}` can be entered at more than one block",
