@@ -23,7 +23,7 @@ extern "C" __global__ void global_max(const float *x, float *most, int n) {
 extern "C" __global__ void product(const float *x, float *total, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
-    int *p = (int *)total, old = *p, assumed;
+    int *p = (int *)total, old = *(volatile int *)p, assumed;
     do {
         assumed = old;
         old = atomicCAS(p, assumed, __float_as_int(__int_as_float(assumed) * (1.0f + x[i])));
