@@ -49,6 +49,8 @@ pub enum LaunchProblem {
     NotOneAlong { axis: char, threads: u32, blocks: u32 },
     #[error("the kernel was made for blocks of {want:?} threads, and the launch has {got:?}")]
     WrongBlock { want: [u32; 3], got: [u32; 3] },
+    #[error("{0} bytes of dynamic shared memory, and as many for their shadow, do not fit 32 bits")]
+    SharedTooLarge(u32),
     #[error("the size of the tape: {0}")]
     TapeFormula(#[from] ExprError),
 }
@@ -71,6 +73,8 @@ pub struct Bindings {
     pub globals: Vec<(String, Extent)>,
     /// The tape and its capacity per thread.
     pub tape: Option<(Extent, u64)>,
+    /// Bytes of dynamic shared memory of the primal's launch; [`crate::run::launch`] fills it in.
+    pub shared: u32,
     /// The status or count word.
     pub word: Option<Extent>,
 }
@@ -96,6 +100,7 @@ impl Bindings {
                 Some((_, s)) => Ok(Arg::Pointer(*s)),
                 None => Err(LaunchProblem::NoGlobalShadow(name.clone())),
             },
+            Purpose::DynamicSharedSize => Ok(Arg::scalar(self.shared)),
             Purpose::TapeBase => self.tape.map(|(e, _)| Arg::Pointer(e)).ok_or(LaunchProblem::NoTape),
             Purpose::TapeCapacity => self.tape.map(|(_, n)| Arg::scalar(n)).ok_or(LaunchProblem::NoTape),
             Purpose::TapeStatus | Purpose::CountResult => {
@@ -118,7 +123,7 @@ fn primal_index(p: &ParamSpec) -> Option<usize> {
 }
 
 impl Manifest {
-    fn refuse(&self, problem: LaunchProblem) -> LaunchError {
+    pub(crate) fn refuse(&self, problem: LaunchProblem) -> LaunchError {
         LaunchError { kernel: self.symbol.clone(), problem }
     }
 }

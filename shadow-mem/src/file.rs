@@ -142,6 +142,10 @@ fn validate_param(m: &Manifest, index: usize, p: &ParamSpec) -> Result<(), Strin
             return Err("the capacity is no 64-bit number".into())
         }
         Purpose::TapeCapacity => {}
+        Purpose::DynamicSharedSize if is_pointer || p.bytes != 4 => {
+            return Err("the size of shared memory is no 32-bit number".into())
+        }
+        Purpose::DynamicSharedSize => {}
         _ if !is_pointer => return Err("it is no pointer".into()),
         _ => {}
     }

@@ -113,6 +113,9 @@ pub enum Purpose {
         /// Name of the variable in the IR.
         name: String,
     },
+    /// i32: bytes of dynamic shared memory that the primal's launch gives; the kernel's own gets
+    /// [`dynamic_shared_bytes`] of it.
+    DynamicSharedSize,
     /// Device pointer to the tape.
     TapeBase,
     /// i64: capacity of the tape in bytes per thread.
@@ -211,6 +214,9 @@ pub struct Stats {
     pub plain_adds: u32,
 }
 
+/// Dynamic shared memory and its shadow start at multiples of so many bytes.
+pub const SHARED_SHADOW_ALIGN: u32 = 16;
+
 /// One kernel of an artifact, with its parameters and what it needs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Manifest {
@@ -247,4 +253,13 @@ pub struct Manifest {
     /// Figures.
     #[serde(default)]
     pub stats: Stats,
+}
+
+/// Bytes of dynamic shared memory that a launch of a kernel with these parameters takes, where one of the primal takes
+/// `primal` bytes: as many, or twice as many where a shadow lies behind them. `None` when they do not fit 32 bits.
+pub fn dynamic_shared_bytes(params: &[ParamSpec], primal: u32) -> Option<u32> {
+    if !params.iter().any(|p| p.purpose == Purpose::DynamicSharedSize) {
+        return Some(primal);
+    }
+    primal.checked_next_multiple_of(SHARED_SHADOW_ALIGN)?.checked_mul(2)
 }

@@ -6,7 +6,7 @@ use crate::arena::{TapeArena, TapeError, TapeSize};
 use crate::buffer::{Booked, Heap};
 use crate::check::{check_launch, Bindings, LaunchError, LaunchProblem};
 use crate::launch::{Arg, Extent, Launch};
-use crate::manifest::{Manifest, Purpose, TapeLayout, TapeSpec};
+use crate::manifest::{dynamic_shared_bytes, Manifest, Purpose, TapeLayout, TapeSpec};
 use crate::memory::{DeviceBlock, DeviceMemory, MemoryError};
 use std::time::Duration;
 use thiserror::Error;
@@ -95,7 +95,7 @@ pub unsafe fn launch<X: Execute>(
     bindings: &Bindings,
     budget: Option<u64>,
 ) -> Result<RunReport, RunError<X::Error>> {
-    let mut bindings = Bindings { tape: None, word: None, ..bindings.clone() };
+    let mut bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
     let mut report = RunReport::default();
     if let Some(tape) = &manifest.tape {
         // The shape is checked first: a formula over a launch that is refused anyway may give anything.
@@ -123,6 +123,9 @@ pub unsafe fn launch<X: Execute>(
     }
     let args = bindings.arguments(manifest)?;
     check_launch(manifest, shape, &args)?;
+    let shared = dynamic_shared_bytes(&manifest.params, shape.shared)
+        .ok_or_else(|| manifest.refuse(LaunchProblem::SharedTooLarge(shape.shared)))?;
+    let shape = &shape.with_shared(shared);
     // SAFETY: the caller's promise; tape and word are live blocks of the arena.
     report.kernel = unsafe { device.execute(manifest, shape, &args) }.map_err(RunError::Device)?;
     if manifest.tape.is_some() {

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Result};
 use crate::idiom;
 use crate::interp::{self, Arg, Memory, Pointer};
 use crate::kernel::FloatTy;
-use shadow_mem::{ElemType, Launch, ParamSpec, Passing, Purpose};
+use shadow_mem::{dynamic_shared_bytes, ElemType, Launch, ParamSpec, Passing, Purpose};
 
 /// The interpreter with its options.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +65,14 @@ impl Interpreter {
                     None => return Err(missing(p).into()),
                 },
                 Purpose::TapeBase => Arg::Pointer(tape),
+                Purpose::DynamicSharedSize => Arg::Int(case.shared.into()),
                 Purpose::TapeCapacity => Arg::Int(capacity.unwrap_or(0).into()),
                 Purpose::TapeStatus | Purpose::CountResult => Arg::Pointer(word),
             });
         }
-        let launch = interp::Launch { grid: case.grid, block: case.block, shared: case.shared.into(), args };
+        let shared = dynamic_shared_bytes(&program.params, case.shared)
+            .ok_or_else(|| Diagnostic::new(Code::TooLarge, "the shadow of shared memory is too large"))?;
+        let launch = interp::Launch { grid: case.grid, block: case.block, shared: shared.into(), args };
         // Bits of floats say nothing in doubles; and a plain load that only starts a compare-and-swap loop is no race.
         let recognised = (self.0.wide || self.0.races).then(|| idiom::recognise(&program.kernel));
         let kernel = recognised.as_ref().unwrap_or(&program.kernel);

@@ -75,9 +75,9 @@ codes! {
     NoRule = 103,
     /// An unknown call that touches active data.
     OpaqueCall = 104,
-    /// Shared memory in a derivative.
+    /// Shared memory whose shadow has no place.
     SharedMemory = 105,
-    /// A barrier in a derivative.
+    /// A barrier or fence that the reverse sweep cannot mirror.
     BarrierInGradient = 106,
     /// An atomic operation without an adjoint rule.
     AtomicNoRule = 107,

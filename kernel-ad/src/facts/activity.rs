@@ -51,6 +51,11 @@ impl Activity {
         a
     }
 
+    /// True when active data lies in this object, one whose contents are followed.
+    pub fn holds_active(&self, base: Base) -> bool {
+        self.varied_memory.contains_key(&base) && self.useful_memory.contains_key(&base)
+    }
+
     /// True when the value has an adjoint.
     pub fn is_active(&self, k: &Kernel, v: Value) -> bool {
         self.varied[v].is_some() && self.useful[v].is_some() && holds_float(k, k.ty(v))
@@ -73,10 +78,7 @@ impl Activity {
             PtrKind::Plain | PtrKind::Nowhere => {
                 fact.bases.iter().any(|b| self.useful_memory.contains_key(b))
             }
-            _ => fact.bases.iter().any(|b| match b {
-                Base::Alloca(_) => self.useful_memory.contains_key(b),
-                _ => true,
-            }),
+            _ => fact.bases.iter().any(|b| !prov.is_followed(*b) || self.useful_memory.contains_key(b)),
         }
     }
 
@@ -117,7 +119,7 @@ impl Activity {
     fn memory_varied(&self, k: &Kernel, prov: &Provenance, roles: &Roles, ptr: Value) -> Option<From> {
         let fact = prov.of(ptr);
         let hit = fact.bases.iter().copied().find(|b| match b {
-            Base::Alloca(_) => self.varied_memory.contains_key(b),
+            _ if prov.is_followed(*b) => self.varied_memory.contains_key(b),
             Base::Param(i) if k.params[*i as usize].by_value.is_some() => {
                 let offset = constant_offset(k, ptr).and_then(|(_, o)| u64::try_from(o).ok());
                 match offset {
@@ -242,10 +244,7 @@ impl Activity {
         let mut changed = false;
         for base in prov.of(ptr).bases {
             // Memory without a shadow follows its contents too: what comes back out of it would be cut off silently.
-            let local = match base {
-                Base::Alloca(_) => true,
-                _ => prov.kind(ptr) == PtrKind::Plain,
-            };
+            let local = prov.is_followed(base) || prov.kind(ptr) == PtrKind::Plain;
             if local && !self.varied_memory.contains_key(&base) {
                 self.varied_memory.insert(base, Some(why));
                 changed = true;

@@ -3,11 +3,11 @@
 use crate::cfg::Cfg;
 use crate::grad::Roles;
 use crate::kernel::{
-    AddrSpace, AggTy, BinOp, CastOp, Const, Global, Inst, Kernel, Op, Type, Value, ValueDef,
+    AddrSpace, AggTy, BinOp, CastOp, Const, Global, GlobalVar, Inst, Kernel, Op, Type, Value, ValueDef,
 };
 use cranelift_entity::SecondaryMap;
 use shadow_mem::Role;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An object in memory that a pointer may point into.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -94,20 +94,37 @@ pub struct Provenance {
     pointees: HashMap<Inst, PtrFact>,
     /// Local arrays that pointers are loaded from, also by way of a copy.
     asked: BTreeSet<Inst>,
+    /// Shared variables, and whether they have a shadow.
+    shared: BTreeMap<Global, bool>,
 }
 
 impl Provenance {
-    /// Computes the facts of the reachable code by iteration to a fixed point.
+    /// Computes the facts of the reachable code by iteration to a fixed point. All shared memory has a shadow.
     pub fn new(k: &Kernel, cfg: &Cfg, roles: &Roles) -> Provenance {
-        let mut p =
-            Provenance { facts: SecondaryMap::new(), pointees: HashMap::new(), asked: BTreeSet::new() };
+        Provenance::with_shared(k, cfg, roles, &|_| true)
+    }
+
+    /// The same; `has_shadow` says which shared variables have one.
+    pub fn with_shared(
+        k: &Kernel,
+        cfg: &Cfg,
+        roles: &Roles,
+        has_shadow: &dyn Fn(Global) -> bool,
+    ) -> Provenance {
+        let shared = k.globals.iter().filter(|(_, v)| v.space == AddrSpace::Shared);
+        let mut p = Provenance {
+            facts: SecondaryMap::new(),
+            pointees: HashMap::new(),
+            asked: BTreeSet::new(),
+            shared: shared.map(|(g, _)| (g, has_shadow(shared_object(k, g)))).collect(),
+        };
         for (v, d) in k.values.iter() {
             match &d.def {
                 // Shadow parameters have no role, and no provenance: primal code does not use them.
                 ValueDef::Param(i) if d.ty.is_ptr() && (*i as usize) < roles.params.len() => {
                     p.facts[v] = Some(param_fact(roles, *i))
                 }
-                ValueDef::Const(c) if d.ty.is_ptr() => p.facts[v] = Some(const_fact(k, roles, c)),
+                ValueDef::Const(c) if d.ty.is_ptr() => p.facts[v] = Some(p.const_fact(k, roles, c)),
                 _ => {}
             }
         }
@@ -146,6 +163,34 @@ impl Provenance {
             }
             _ => false,
         })
+    }
+
+    /// True for objects that begin and end with the launch: what they hold is followed from store to load.
+    pub fn is_followed(&self, base: Base) -> bool {
+        match base {
+            Base::Alloca(_) => true,
+            Base::Global(g) => self.shared.contains_key(&g),
+            _ => false,
+        }
+    }
+
+    /// Shared variables that have a shadow.
+    pub fn shadowed_shared(&self) -> impl Iterator<Item = Global> + '_ {
+        self.shared.iter().filter(|(_, s)| **s).map(|(g, _)| *g)
+    }
+
+    /// Every pointer that the reachable code uses, with its fact.
+    pub fn all(&self) -> impl Iterator<Item = &PtrFact> {
+        self.facts.values().flatten()
+    }
+
+    fn const_fact(&self, k: &Kernel, roles: &Roles, c: &Const) -> PtrFact {
+        let Const::Global(g) = c else { return PtrFact::nowhere() };
+        match self.shared.get(g) {
+            Some(true) => PtrFact::one(Base::Global(shared_object(k, *g)), PtrKind::Shadowed),
+            Some(false) => PtrFact::one(Base::Global(shared_object(k, *g)), PtrKind::Plain),
+            None => PtrFact::one(Base::Global(*g), kind_of(roles.global(&k.globals[*g].name))),
+        }
     }
 
     fn visit(&mut self, k: &Kernel, roles: &Roles, inst: Inst) -> bool {
@@ -327,18 +372,13 @@ fn pointer_offsets(k: &Kernel, ty: Type, at: u64, out: &mut Vec<u64>) {
     }
 }
 
-fn const_fact(k: &Kernel, roles: &Roles, c: &Const) -> PtrFact {
-    match c {
-        Const::Global(g) => {
-            let var = &k.globals[*g];
-            let kind = match var.space {
-                AddrSpace::Shared => PtrKind::Plain,
-                _ => kind_of(roles.global(&var.name)),
-            };
-            PtrFact::one(Base::Global(*g), kind)
-        }
-        _ => PtrFact::nowhere(),
+/// The object that a shared variable is: all variables of dynamic size are one piece of memory, named by the first.
+pub fn shared_object(k: &Kernel, g: Global) -> Global {
+    let dynamic = |v: &GlobalVar| v.space == AddrSpace::Shared && v.bytes == 0;
+    if !dynamic(&k.globals[g]) {
+        return g;
     }
+    k.globals.iter().find(|(_, v)| dynamic(v)).map_or(g, |(first, _)| first)
 }
 
 /// The pointer that `ptr` was made from by constant offsets and casts, and the sum of those offsets.

@@ -1,7 +1,8 @@
 //! Builds gradient kernels. Decides nothing: facts and plan did.
 //!
 //! A [`Gradient`] is a [`Kernel`] again, together with what a launcher must know. New parameters stand behind the primal
-//! ones: shadows in the order of their primal parameters, shadows of module-level variables, then the tape's three.
+//! ones: shadows in the order of their primal parameters, shadows of module-level variables, the size of dynamic
+//! shared memory, then the tape's three.
 
 mod calls;
 pub mod clean;
@@ -12,6 +13,7 @@ mod pointers;
 pub mod reverse;
 mod roles;
 pub mod shadow;
+mod shared;
 mod tangent;
 
 pub use params::{primal_specs, ShadowParams};

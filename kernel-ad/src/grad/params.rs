@@ -1,8 +1,9 @@
 //! Parameters of generated kernels: their values and their entries in the manifest.
 
+use super::shared::SharedShadow;
 use super::Roles;
 use crate::diag::Result;
-use crate::kernel::{AddrSpace, FloatTy, Global, Kernel, Param, Type, Value};
+use crate::kernel::{AddrSpace, FloatTy, Global, Inst, Kernel, Param, Type, Value};
 use shadow_mem::{ElemType, ParamSpec, Passing, Purpose, Role};
 
 /// Manifest entries of a kernel's own parameters.
@@ -53,6 +54,12 @@ pub struct ShadowParams {
     pub of_param: Vec<Option<Value>>,
     /// Pointers to the shadows of module-level variables.
     pub of_global: Vec<(Global, Value)>,
+    /// Shadows of shared memory; their places are among those of variables.
+    pub shared: Vec<SharedShadow>,
+    /// The parameter that holds the primal's size of dynamic shared memory.
+    pub dynamic_size: Option<Value>,
+    /// What was inserted at the start of the kernel to find them.
+    pub inserted: Vec<Inst>,
 }
 
 impl ShadowParams {
@@ -84,7 +91,7 @@ impl ShadowParams {
         }
         for g in k.globals.keys().collect::<Vec<_>>() {
             let (name, align) = (k.globals[g].name.clone(), k.globals[g].align);
-            if roles.global(&name) != Role::Const {
+            if roles.global(&name) != Role::Const && k.globals[g].space != AddrSpace::Shared {
                 let shadow = format!("{name}.shadow");
                 let v = pointer_param(k, &shadow, AddrSpace::Global, align);
                 specs.push(pointer_spec(&shadow, AddrSpace::Global, Purpose::GlobalShadow { name }));

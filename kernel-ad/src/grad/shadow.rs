@@ -36,7 +36,7 @@ pub fn insert_shadows(
     facts: &Provenance,
     params: &ShadowParams,
 ) -> Result<Shadows> {
-    let mut s = Shadows::default();
+    let mut s = Shadows { inserted: params.inserted.clone(), ..Shadows::default() };
     for (i, &shadow) in params.of_param.iter().enumerate() {
         let v = k.param_value(i as u32);
         if let (Some(shadow), true) = (shadow, k.ty(v).is_ptr()) {

@@ -65,6 +65,7 @@ fn bindings() -> Bindings {
         args: vec![pair(0x1000), pair(0x5000), BoundArg { primal: Arg::scalar(16i32), shadow: None }],
         globals: vec![],
         tape: Some((at(0x9000, 256), 16)),
+        shared: 0,
         word: Some(at(0xa000, 8)),
     }
 }

@@ -98,8 +98,9 @@ pub fn counter(
     })
 }
 
-/// Takes the shadow parameters off again; nothing uses them.
-fn drop_shadows(k: &mut Kernel, primal: &Kernel, _params: &ShadowParams) {
+/// Takes the shadow parameters off again; nothing uses them but for the size of dynamic shared memory.
+fn drop_shadows(k: &mut Kernel, primal: &Kernel, params: &ShadowParams) {
+    let size = params.dynamic_size;
     k.params.truncate(primal.params.len());
     let beyond: Vec<Value> = k
         .values
@@ -108,6 +109,15 @@ fn drop_shadows(k: &mut Kernel, primal: &Kernel, _params: &ShadowParams) {
         .map(|(v, _)| v)
         .collect();
     for v in beyond {
+        if size == Some(v) {
+            // The launch of the counting kernel gives shared memory as that of the primal does.
+            let entry = k.entry();
+            let op = Op::Special(Special::DynamicSharedSize);
+            let i = k.insts.push(InstData { op, result: Some(v), loc: None });
+            k.blocks[entry].insts.insert(0, i);
+            k.values[v].def = ValueDef::Inst(i);
+            continue;
+        }
         k.values[v].def = ValueDef::Const(Const::Undef);
     }
 }
@@ -195,7 +205,10 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) ->
     let mut work: Vec<Inst> = Vec::new();
     for (_, i) in k.iter_insts() {
         let op = &k.insts[i].op;
-        if op.is_terminator() || written_pointers(k, op) == [result] || matches!(op, Op::Trap) {
+        if op.is_terminator()
+            || written_pointers(k, op) == [result]
+            || matches!(op, Op::Trap | Op::Barrier { .. } | Op::Fence { .. })
+        {
             work.push(i);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::canon::Regions;
 use crate::cfg::{Cfg, DomTree};
-use crate::facts::{Activity, Base, Exclusive, Provenance, PtrKind, WarpUniform};
+use crate::facts::{Activity, Base, Exclusive, Provenance, PtrKind, Uniform, WarpUniform};
 use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
 use crate::idiom::Settled;
@@ -24,6 +24,8 @@ pub struct Input<'a> {
     pub activity: &'a Activity,
     /// What the lanes of a warp share.
     pub lanes: &'a WarpUniform,
+    /// Which values are the same for all threads of a block.
+    pub uniform: &'a Uniform,
     /// Shadow pointers.
     pub shadows: &'a Shadows,
     /// Shadow parameters.

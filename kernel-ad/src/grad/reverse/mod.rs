@@ -4,6 +4,7 @@
 //! block for each of its blocks, joined by the reversed edges. Adjoints, kept values and counters are local variables
 //! while it is built; promoting them to SSA values at the end makes all the phis.
 
+mod barrier;
 mod call;
 mod copies;
 mod count;
@@ -24,8 +25,9 @@ use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, TapeNeed
 use crate::canon::{canonicalise, drain};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
-use crate::facts::{Activity, Provenance, WarpUniform, Writes};
+use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
 use crate::grad::shadow::insert_shadows;
+use crate::grad::shared::{add_shared, clear_at_entry};
 use crate::idiom;
 use crate::kernel::*;
 use crate::plan::{self, PlanOptions, Recipes};
@@ -48,16 +50,17 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let settled = idiom::settle(&mut k, roles);
     let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
-    let params = ShadowParams::add(&mut k, roles, &mut specs);
+    let mut params = ShadowParams::add(&mut k, roles, &mut specs);
     drain(&mut k)?;
     let regions = canonicalise(&mut k)?;
     let cfg = Cfg::new(&k);
     let dom = DomTree::new(&k, &cfg);
-    let prov = Provenance::new(&k, &cfg, roles);
-    let activity = Activity::new(&k, &cfg, &prov, roles);
+    let (prov, activity) = provenance_and_activity(&k, &cfg, roles);
     let unwanted = input::unwanted_stores(&k, &cfg, &prov, roles);
     let writes = Writes::without(&k, &cfg, &prov, &unwanted);
+    add_shared(&mut k, &prov, &mut params, &mut specs)?;
     let shadows = insert_shadows(&mut k, &cfg, &prov, &params)?;
+    let uniform = Uniform::new(&k, &cfg);
     let lanes = WarpUniform::new(&k, &cfg);
     let input = Input {
         regions: &regions,
@@ -66,6 +69,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         prov: &prov,
         activity: &activity,
         lanes: &lanes,
+        uniform: &uniform,
         shadows: &shadows,
         params: &params,
         exclusive: &exclusive,
@@ -113,6 +117,7 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     drop(sweep);
     remove(&mut k, &unwanted);
     inline::expand(&mut k, &|_| true);
+    clear_at_entry(&mut k, &params.shared, &params.inserted);
     clean::promote(&mut k, &locals);
     clean::remove_dead_code(&mut k);
     clean::simplify(&mut k);

@@ -65,6 +65,9 @@ fn of_inst(k: &Kernel, input: &Input<'_>, i: Inst, need: &mut dyn FnMut(Value)) 
         input.needs_of_call(k, call, need);
         return;
     }
+    if let Op::Barrier { id, count, .. } = data.op {
+        return [id, count].into_iter().flatten().for_each(need);
+    }
     let Some(r) = data.result else { return };
     if matches!(data.op, Op::Phi { .. }) || !input.active(k, r) {
         return;

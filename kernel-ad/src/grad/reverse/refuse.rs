@@ -50,16 +50,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
         return Some(d);
     }
     match &data.op {
-        Op::Barrier { .. } => Some(
-            Diagnostic::new(Code::BarrierInGradient, "a barrier in a kernel to be reversed")
-                .because("threads exchange data across it, and the reverse sweep has no barrier yet")
-                .help("reverse mode supports kernels whose threads do not communicate"),
-        ),
-        Op::Fence { scope, .. } if !matches!(scope.level, ScopeLevel::Thread | ScopeLevel::Warp) => Some(
-            Diagnostic::new(Code::BarrierInGradient, "a memory fence in a kernel to be reversed")
-                .because("threads exchange data across it, in an order that the reverse sweep does not know")
-                .help("reverse mode supports kernels whose threads do not communicate"),
-        ),
+        Op::Barrier { .. } | Op::Fence { .. } => super::barrier::refusal(k, input, i),
         Op::Warp { op, .. } => {
             let r = data.result.filter(|&r| carries(r))?;
             warp(k, input, i, *op, active(r)).map(|d| because(d, r))
@@ -135,7 +126,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
                 // Whatever is overwritten loses its adjoint, so the shadow must be known.
                 return unknown(k, input, *ptr);
             }
-            if !carries(*val) {
+            if !carries(*val) || super::barrier::lost_in_shared(k, input, *ptr) {
                 return None;
             }
             if let Some(d) = place(k, input, *ptr) {
@@ -357,24 +348,14 @@ fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
     match fact.kind {
         PtrKind::Shadowed if input.shadows.of(ptr).is_some() => None,
         PtrKind::Plain => {
-            let shared = fact
-                .bases
-                .iter()
-                .find(|b| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared));
-            match (shared, fact.bases.iter().find(|b| matches!(b, Base::Global(_)))) {
-                (Some(b), _) => Some(Diagnostic::new(
-                    Code::SharedMemory,
-                    format!("active data in shared memory {} has no adjoint yet", base_name(k, *b)),
-                )),
-                (None, Some(b)) => Some(
-                    Diagnostic::new(
-                        Code::UnsupportedMemory,
-                        format!("active data in {}, which has no role", base_name(k, *b)),
-                    )
-                    .help("give the variable the role dup"),
-                ),
-                _ => None,
-            }
+            let b = fact.bases.iter().find(|b| matches!(b, Base::Global(_)))?;
+            Some(
+                Diagnostic::new(
+                    Code::UnsupportedMemory,
+                    format!("active data in {}, which has no role", base_name(k, *b)),
+                )
+                .help("give the variable the role dup"),
+            )
         }
         _ => unknown(k, input, ptr).or_else(|| {
             Some(

@@ -206,7 +206,7 @@ impl<'a> Sweep<'a> {
             if matches!(b.k.insts[i].op, Op::Phi { .. }) {
                 break; // phis belong to the edges
             }
-            if self.call(b, i)? || self.warp(b, i) || self.memory(b, i)? {
+            if self.call(b, i)? || self.barrier(b, i) || self.warp(b, i) || self.memory(b, i)? {
                 continue;
             }
             let Some(r) = b.k.insts[i].result else { continue };

@@ -17,8 +17,9 @@ mod tests;
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
 use crate::cfg::Cfg;
 use crate::diag::Result;
-use crate::facts::{Activity, Base, Exclusive, Provenance, Writes};
+use crate::facts::{provenance_and_activity, Activity, Base, Exclusive, Provenance, Writes};
 use crate::grad::shadow::insert_shadows;
+use crate::grad::shared::add_shared;
 use crate::idiom::{self, Settled};
 use crate::kernel::*;
 use shadow_mem::{Assumption, Mode, Role, Stats};
@@ -53,14 +54,14 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let primal = &primal;
     let mut params = primal_specs(primal, roles)?;
     let cfg = Cfg::new(primal);
-    let prov = Provenance::new(primal, &cfg, roles);
-    let activity = Activity::new(primal, &cfg, &prov, roles);
+    let (prov, activity) = provenance_and_activity(primal, &cfg, roles);
     let input =
         Input { cfg: &cfg, prov: &prov, activity: &activity, exclusive: &exclusive, settled: &settled };
     refuse::check(primal, &input, roles)?;
     let mut k = primal.clone();
     k.name = format!("{}_tangent", primal.name);
-    let shadow_params = ShadowParams::add(&mut k, roles, &mut params);
+    let mut shadow_params = ShadowParams::add(&mut k, roles, &mut params);
+    add_shared(&mut k, &prov, &mut shadow_params, &mut params)?;
     let shadows = insert_shadows(&mut k, &cfg, &prov, &shadow_params)?;
     build::build(&mut k, &input, roles, &shadow_params, &shadows)?;
     inline::expand(&mut k, &|_| true);

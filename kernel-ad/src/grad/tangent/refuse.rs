@@ -75,11 +75,6 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
             if !input.activity.is_useful_memory(input.prov, *dst) {
                 return unknown(k, input, *dst);
             }
-            let from_plain = input.prov.kind(*src) == PtrKind::Plain;
-            let shared = |b: &Base| matches!(b, Base::Global(g) if k.globals[*g].space == AddrSpace::Shared);
-            if from_plain && input.prov.of(*src).bases.iter().any(shared) {
-                return place(k, input, *src);
-            }
             place(k, input, *dst).or_else(|| unknown(k, input, *src))
         }
         Op::MemSet { dst, .. } => unknown(k, input, *dst),
@@ -196,21 +191,9 @@ fn place(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic> {
     if fact.kind != PtrKind::Plain {
         return unknown(k, input, ptr);
     }
-    let global = |b: &Base| match b {
-        Base::Global(g) => Some(k.globals[*g].space == AddrSpace::Shared),
-        _ => None,
-    };
-    let (base, shared) = fact.bases.iter().find_map(|b| Some((*b, global(b)?)))?;
-    let name = base_name(k, base);
-    Some(if shared {
-        Diagnostic::new(
-            Code::SharedMemory,
-            format!("active data in shared memory {name} is not supported yet"),
-        )
-    } else {
-        Diagnostic::new(Code::UnsupportedMemory, format!("active data in {name}, which has no role"))
-            .help("give the variable the role dup")
-    })
+    let base = fact.bases.iter().find(|b| matches!(b, Base::Global(_)))?;
+    let what = format!("active data in {}, which has no role", base_name(k, *base));
+    Some(Diagnostic::new(Code::UnsupportedMemory, what).help("give the variable the role dup"))
 }
 
 /// Refuses accesses through pointers that may or may not have a shadow.
