@@ -35,7 +35,7 @@ pub(super) fn arrive(b: &mut BlockRun) -> bool {
         let Some(c) = b.cut_of(t) else { continue };
         if b.k.cuts[c].kind == CutKind::Barrier(BarrierKind::Arrive) {
             let id = Slots::of(b).get(&b.k.cuts[c].args[ID], t) as usize & 15;
-            b.arrived[id] += 1;
+            b.arrived[id].push(t);
             b.resume(t, c);
             any = true;
         }
@@ -57,20 +57,28 @@ pub(super) fn apart(b: &mut BlockRun) -> Result<bool, Fault> {
             })
             .collect();
         let Some(&first) = waiting.first() else { continue };
-        let live = b.w.next[..b.threads].iter().filter(|&&s| s != EXITED).count();
         let count = |(t, c): (usize, usize)| match b.k.cuts[c].args[COUNT] {
             CutArg::None => None,
             ref count => Some(slots.get(count, t) as usize).filter(|&n| n < b.threads),
         };
-        let there = waiting.len() + b.arrived[id] as usize;
-        let needed = count(first).unwrap_or(live);
-        if there < needed {
+        let there = waiting.len() + b.arrived[id].len();
+        let ready = match count(first) {
+            Some(n) => there >= n,
+            // Threads that have returned are not waited for.
+            None => {
+                let live = b.w.next[..b.threads].iter().filter(|&&s| s != EXITED).count();
+                let gone = b.arrived[id].iter().filter(|&&t| b.w.next[t] == EXITED).count();
+                there - gone >= live
+            }
+        };
+        if !ready {
             continue;
         }
-        if let Some((at, reason)) = mismatch(b, &waiting, &count, there > needed) {
+        let too_many = count(first).is_some_and(|n| there > n);
+        if let Some((at, reason)) = mismatch(b, &waiting, &count, too_many) {
             return Err(Fault::Stuck { thread: at.0 as u32, cut: at.1, reason });
         }
-        b.arrived[id] = 0;
+        b.arrived[id].clear();
         let at = waiting.iter().map(|&(t, c)| (t, &b.k.cuts[c]));
         if let CutKind::Barrier(kind) = b.k.cuts[first.1].kind {
             let result = reduce(&slots, kind, at.clone());

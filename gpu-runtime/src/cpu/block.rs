@@ -27,7 +27,7 @@ pub(super) struct BlockRun<'a> {
     pub w: &'a mut Worker,
     pub threads: usize,
     /// Threads that have passed `bar.arrive`, by barrier id.
-    pub arrived: [u32; 16],
+    pub arrived: [Vec<usize>; 16],
 }
 
 /// Runs one block to its end.
@@ -36,7 +36,7 @@ pub(super) struct BlockRun<'a> {
 /// The regions belong to the kernel, the worker is set up for it, and its pointers are good for this launch.
 pub(super) unsafe fn run_block(k: &HostKernel, regions: &[RegionFn], w: &mut Worker) -> Result<(), Fault> {
     let threads = w.ctx.threads as usize;
-    let mut b = BlockRun { k, regions, w, threads, arrived: [0; 16] };
+    let mut b = BlockRun { k, regions, w, threads, arrived: Default::default() };
     // The state of all threads while they agree.
     let mut all = Some(0);
     loop {

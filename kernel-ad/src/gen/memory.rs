@@ -96,7 +96,8 @@ impl Gen<'_, '_> {
     pub(super) fn update_vector(&mut self) {
         let (base, gid, size, ty) = (self.inputs.in_place, self.inputs.gid, self.size(), self.float);
         let own = self.element(base, gid, size * OWN as u64);
-        let n = self.pick(&[2u16, 4]);
+        // Wider ones than 16 bytes no hardware loads.
+        let n = if ty == Type::F64 { 2 } else { self.pick(&[2u16, 4]) };
         let vec = Type::Vec(self.lane(), n);
         let mem = MemFlags::plain(size as u32 * u32::from(self.pick(&[1, n])));
         let old = self.b.load(vec, own, mem);

@@ -4,7 +4,8 @@ use super::decode::K;
 use super::exec::{Machine, Stop, Thread};
 use super::launch::{diagnose, order};
 use super::memory::{Region, LOCAL_BASE};
-use super::race::Access;
+use super::order::{Fenced, Known, Whole};
+use super::race::{Access, When};
 use super::*;
 use crate::diag::Diagnostics;
 use crate::kernel::{AddrSpace, BarrierKind, Inst, Kernel, Op};
@@ -41,8 +42,8 @@ impl Located {
 pub(super) struct Team {
     threads: Vec<Thread>,
     order: Vec<u32>,
-    /// Threads that have arrived at a barrier without waiting, by the barrier's number.
-    arrived: HashMap<u32, u32>,
+    /// Threads that have arrived at a barrier without waiting, by the barrier's number: who, and what they did before.
+    arrived: HashMap<u32, (Vec<u32>, Known)>,
 }
 
 impl Team {
@@ -57,6 +58,7 @@ impl Team {
                 id: [n % bx, n / bx % by, n / bx / by],
                 number: n,
                 access: Access::default(),
+                fenced: Fenced::default(),
                 local_objects: Vec::new(),
             })
             .collect();
@@ -104,14 +106,14 @@ impl Team {
         t.regs.extend_from_slice(&m.p.template);
         t.pc = 0;
         t.done = false;
+        t.fenced = Fenced::default();
         let size = m.warp_size();
+        let first = u64::from(block) * u64::from(m.launch.block.iter().product::<u32>());
+        let (thread, warp) = (first + u64::from(t.number), t.number / size);
         t.access = Access {
-            thread: u64::from(block) * u64::from(m.launch.block.iter().product::<u32>())
-                + u64::from(t.number),
-            block,
-            warp: t.number / size,
+            at: When { thread, block, warp, ..When::default() },
             check_unwritten: m.options.unwritten,
-            ..Access::default()
+            known: None,
         };
         for (v, &id) in m.p.locals.iter().zip(&t.local_objects) {
             m.memory.objects[id as usize].reset();
@@ -199,7 +201,9 @@ impl Team {
             // Operands are numbered as they are written: the id is the first if there is one.
             let number = if id.is_some() { t.regs[ins.a as usize].lo as u32 } else { 0 };
             if *kind == BarrierKind::Arrive {
-                *self.arrived.entry(number).or_default() += 1;
+                let (arrived, known) = self.arrived.entry(number).or_default();
+                arrived.push(n as u32);
+                m.arrive_in_order(t, known);
                 t.pc += 1;
                 freed.push(n as u32);
             } else {
@@ -214,13 +218,15 @@ impl Team {
         numbers.sort_unstable();
         for number in numbers {
             let group = &waiting[&number];
-            let here = group.len() + self.arrived.get(&number).copied().unwrap_or(0) as usize;
+            let passed = self.arrived.get(&number).map_or(&[][..], |(who, _)| who);
+            let here = group.len() + passed.len();
             // Threads that have returned are not waited for.
-            let needed = self.awaited(m, group[0]).unwrap_or(alive);
-            if here >= needed {
-                self.check_same_barrier(m, group, here > needed)?;
-                self.arrived.remove(&number);
-                self.pass_barrier(m, group);
+            let gone = passed.iter().filter(|&&n| self.threads[n as usize].done).count();
+            let count = self.awaited(m, group[0]);
+            if here >= count.unwrap_or(alive + gone) {
+                self.check_same_barrier(m, group, count.is_some_and(|n| here > n))?;
+                let arrived = self.arrived.remove(&number).map(|(_, known)| known);
+                self.pass_barrier(m, group, arrived, count.is_none() && group.len() == alive);
                 freed.extend_from_slice(group);
             }
         }
@@ -255,7 +261,7 @@ impl Team {
         let first = group[0];
         for &n in group {
             let t = &self.threads[n as usize];
-            let mate = *at.entry(t.access.warp).or_insert(n);
+            let mate = *at.entry(t.access.at.warp).or_insert(n);
             let apart = self.threads[mate as usize].pc != t.pc;
             let (other, message) = match () {
                 _ if apart && (barrier(n).1 || barrier(mate).1) => {
@@ -279,7 +285,7 @@ impl Team {
         Ok(())
     }
 
-    fn pass_barrier(&mut self, m: &Machine, group: &[u32]) {
+    fn pass_barrier(&mut self, m: &Machine, group: &[u32], arrived: Option<Known>, whole: bool) {
         let pred = |t: &Thread| {
             let ins = &m.p.code[t.pc as usize];
             match &m.k.insts[ins.inst].op {
@@ -305,9 +311,11 @@ impl Team {
                 };
                 t.regs[ins.dst as usize] = Slot { lo, hi: 0 };
             }
-            t.access.phase += 1;
             t.pc += 1;
         }
+        let members =
+            self.threads.iter_mut().enumerate().filter(|(n, _)| group.binary_search(&(*n as u32)).is_ok());
+        m.meet_in_order(members.map(|(_, t)| t), whole.then_some(Whole::Block), arrived.as_ref());
     }
 
     fn describe(&self, m: &Machine, n: usize) -> String {

@@ -50,6 +50,7 @@ pub(super) enum K {
     Trap,
     Unreachable,
     Nop,
+    Fence(ScopeLevel),
     /// Number of the edge.
     Jump(u32),
     /// Edges for true and false.
@@ -78,7 +79,9 @@ pub(super) struct Shape {
     pub bytes: u64,
     pub leaves: SmallVec<[(u32, Type); 1]>,
     pub space: AddrSpace,
-    pub atomic: bool,
+    pub atomic: Option<ScopeLevel>,
+    /// The access orders what came before it, as a fence would.
+    pub releases: bool,
 }
 
 pub(super) struct MathCall {
@@ -277,7 +280,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn shape(&mut self, ty: Type, ptr: Value, atomic: bool) -> Decoded<u32> {
+    fn shape(&mut self, ty: Type, ptr: Value, atomic: Option<ScopeLevel>) -> Decoded<u32> {
         let mut leaves = SmallVec::new();
         self.leaves(ty, 0, &mut leaves)?;
         let odd = |t: &Type| matches!(t, Type::Int(w) if w % 8 != 0);
@@ -285,8 +288,20 @@ impl Decoder<'_> {
             return Err(unsupported(format!("{} in memory", print_type(self.k, ty))));
         }
         let space = self.k.ty(ptr).addr_space().unwrap_or(AddrSpace::Generic);
-        self.p.shapes.push(Shape { ty, bytes: self.k.bytes(ty), leaves, space, atomic });
+        self.p.shapes.push(Shape { ty, bytes: self.k.bytes(ty), leaves, space, atomic, releases: false });
         Ok(self.p.shapes.len() as u32 - 1)
+    }
+
+    /// The shape of an access that may be atomic. NVPTX gives read-modify-write operations no ordering, whatever the IR says.
+    fn access(&mut self, ty: Type, ptr: Value, mem: &MemFlags, plain: bool) -> Decoded<u32> {
+        let scope = match mem.ordering {
+            Some(_) => Some(mem.scope.level),
+            None => mem.volatile.then_some(ScopeLevel::System),
+        };
+        let at = self.shape(ty, ptr, scope)?;
+        let kept = plain || self.k.source.arch == Arch::Amdgpu;
+        self.p.shapes[at as usize].releases = kept && mem.ordering.is_some_and(releases);
+        Ok(at)
     }
 
     fn edge(&mut self, from: Block, to: Block) -> Decoded<Edge> {
@@ -377,7 +392,8 @@ impl Decoder<'_> {
                     let mut leaves = SmallVec::new();
                     self.leaves(ty, 0, &mut leaves)?;
                     let bytes = self.k.bytes(ty);
-                    self.p.shapes.push(Shape { ty, bytes, leaves, space: AddrSpace::Generic, atomic: false });
+                    let space = AddrSpace::Generic;
+                    self.p.shapes.push(Shape { ty, bytes, leaves, space, atomic: None, releases: false });
                     Ok(self.p.shapes.len() as u32 - 1)
                 };
                 let (from, to) = (shape(from)?, shape(to)?);
@@ -416,16 +432,17 @@ impl Decoder<'_> {
                 });
                 K::Nop
             }
-            Op::Load { ptr, mem } => {
-                K::Load(self.shape(result, *ptr, mem.volatile || mem.ordering.is_some())?)
+            Op::Load { ptr, mem } => K::Load(self.access(result, *ptr, mem, true)?),
+            Op::Store { ptr, val, mem } => K::Store(self.access(self.k.ty(*val), *ptr, mem, true)?),
+            Op::AtomicRmw { op, ptr, val, mem } => {
+                K::Rmw(*op, self.access(self.k.ty(*val), *ptr, mem, false)?)
             }
-            Op::Store { ptr, val, mem } => {
-                K::Store(self.shape(self.k.ty(*val), *ptr, mem.volatile || mem.ordering.is_some())?)
+            Op::CmpXchg { ptr, new, mem, .. } => {
+                K::CmpXchg(self.access(self.k.ty(*new), *ptr, mem, false)?)
             }
-            Op::AtomicRmw { op, ptr, val, .. } => K::Rmw(*op, self.shape(self.k.ty(*val), *ptr, true)?),
-            Op::CmpXchg { ptr, new, .. } => K::CmpXchg(self.shape(self.k.ty(*new), *ptr, true)?),
             Op::Accumulate { ptr, val, atomic, .. } => {
-                K::Accumulate(self.shape(self.k.ty(*val), *ptr, *atomic)?, *atomic)
+                let scope = atomic.then_some(ScopeLevel::Device);
+                K::Accumulate(self.shape(self.k.ty(*val), *ptr, scope)?, *atomic)
             }
             Op::MemCopy { dst, src, len, .. } => {
                 let space = |v: Value| self.k.ty(v).addr_space().unwrap_or(AddrSpace::Generic);
@@ -474,8 +491,8 @@ impl Decoder<'_> {
                 }
                 K::Warp(*op)
             }
-            Op::TapeStore { val, .. } => K::TapeStore(self.shape(self.k.ty(*val), *val, false)?),
-            Op::TapeLoad { offset } => K::TapeLoad(self.shape(result, *offset, false)?),
+            Op::TapeStore { val, .. } => K::TapeStore(self.shape(self.k.ty(*val), *val, None)?),
+            Op::TapeLoad { offset } => K::TapeLoad(self.shape(result, *offset, None)?),
             Op::Call { args, .. } => {
                 ins.c = self.arg_list(args)?;
                 K::Call
@@ -484,6 +501,7 @@ impl Decoder<'_> {
             Op::Trap => K::Trap,
             Op::Unreachable => K::Unreachable,
             Op::Ret => K::Ret,
+            Op::Fence { ordering, scope } if releases(*ordering) => K::Fence(scope.level),
             Op::Fence { .. } => K::Nop,
             _ => return Err(Fault::new(Code::Bug, "operation that the decoder does not know".into())),
         })
@@ -514,4 +532,8 @@ impl Decoder<'_> {
         let inner = self.k.agg_member(ty, &[first]).unwrap_or(Type::Void);
         Ok(at + self.member_slot(inner, rest)?)
     }
+}
+
+fn releases(o: Ordering) -> bool {
+    matches!(o, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst)
 }

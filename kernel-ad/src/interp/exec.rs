@@ -2,6 +2,7 @@
 
 use super::arith::*;
 use super::decode::{Edge, Ins, Program, K};
+use super::order::Fenced;
 use super::race::Access;
 use super::*;
 use crate::kernel::{Kernel, LaneMask, Special, Type, WarpOp};
@@ -17,6 +18,7 @@ pub(super) struct Thread {
     /// Number in the block.
     pub number: u32,
     pub access: Access,
+    pub fenced: Fenced,
     /// Threads that it waited with have met: the waiting instruction may be passed.
     pub local_objects: Vec<u32>,
 }
@@ -238,6 +240,7 @@ impl<'a> Machine<'a> {
                 ))
             }
             K::Nop => {}
+            K::Fence(level) => self.fence(t, level),
             K::Call => return self.call(t, ins),
             _ => return self.memory_step(t, ins),
         }

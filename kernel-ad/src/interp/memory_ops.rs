@@ -89,7 +89,7 @@ impl Machine<'_> {
     #[inline]
     fn access(
         &mut self,
-        t: &Thread,
+        t: &mut Thread,
         ptr: usize,
         s: &Shape,
         write: bool,
@@ -97,9 +97,15 @@ impl Machine<'_> {
     ) -> Result<(usize, usize), Fault> {
         let p = t.regs[ptr].pointer();
         let at = self.memory.resolve(p, s.bytes, s.space, what)?;
-        if s.atomic {
-            let by = Access { atomic: true, ..t.access };
-            self.note(at, s.bytes as usize, write, &by)?;
+        if let (Some(level), true) = (s.atomic, self.options.races) {
+            if s.releases {
+                self.fence(t, level);
+            }
+            match write {
+                true => self.publish(t, at, false),
+                false => self.observe(t, at),
+            }
+            self.note(at, s.bytes as usize, write, &t.access.with_scope(s.atomic))?;
         } else {
             self.note(at, s.bytes as usize, write, &t.access)?;
         }
@@ -154,7 +160,8 @@ impl Machine<'_> {
                     _ => old == t.regs[b],
                 };
                 if equal {
-                    self.note(at, s.bytes as usize, true, &Access { atomic: true, ..t.access })?;
+                    self.publish(t, at, true);
+                    self.note(at, s.bytes as usize, true, &t.access.with_scope(s.atomic))?;
                     self.write_leaf(at, ty, t.regs[c]);
                 }
                 t.regs[dst] = old;
@@ -178,14 +185,14 @@ impl Machine<'_> {
                 let at = t.regs[a].lo;
                 let (base, used) = self.tape_at(t, at, s.bytes)?;
                 self.report.tape_bytes = self.report.tape_bytes.max(used);
-                let tape = self.memory.tapes.entry((base, t.access.thread)).or_default();
+                let tape = self.memory.tapes.entry((base, t.access.at.thread)).or_default();
                 tape.store(at, s.bytes, s.ty, &t.regs[b..b + s.leaves.len()]);
             }
             K::TapeLoad(s) => {
                 let s = &p.shapes[s as usize];
                 let at = t.regs[a].lo;
                 let (base, _) = self.tape_at(t, at, s.bytes)?;
-                let tape = self.memory.tapes.entry((base, t.access.thread)).or_default();
+                let tape = self.memory.tapes.entry((base, t.access.at.thread)).or_default();
                 tape.load(at, s.ty, &mut t.regs[dst..dst + s.leaves.len()])?;
             }
             _ => return Err(Fault::new(Code::Bug, "instruction that the interpreter does not know".into())),
@@ -215,7 +222,8 @@ impl Machine<'_> {
             let old = self.read_leaf(place, ty);
             let calc = if self.options.wide && widened(ty).is_some() { Type::F64 } else { ty };
             let new = rmw(op, calc, old, t.regs[val + l])?;
-            self.note(place, Self::size(self.k, ty), true, &Access { atomic: true, ..t.access })?;
+            self.publish(t, place, true);
+            self.note(place, Self::size(self.k, ty), true, &t.access.with_scope(s.atomic))?;
             self.write_leaf(place, ty, new);
             t.regs[dst + l] = old;
         }
@@ -234,7 +242,7 @@ impl Machine<'_> {
             let old = self.read_leaf(place, ty);
             let calc = if self.options.wide && widened(ty).is_some() { Type::F64 } else { ty };
             let new = rmw(RmwOp::FAdd, calc, old, t.regs[val + l])?;
-            self.note(place, Self::size(self.k, ty), true, &Access { atomic: s.atomic, ..t.access })?;
+            self.note(place, Self::size(self.k, ty), true, &t.access.with_scope(s.atomic))?;
             self.write_leaf(place, ty, new);
         }
         Ok(())

@@ -15,11 +15,14 @@ mod exec;
 mod launch;
 mod memory;
 mod memory_ops;
+mod order;
 mod race;
 mod structs;
 mod tape;
 mod warp;
 
+#[cfg(test)]
+mod race_tests;
 #[cfg(test)]
 mod tests;
 

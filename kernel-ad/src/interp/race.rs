@@ -1,48 +1,89 @@
-//! Races: two threads touch the same byte, one of them writes, not both atomically, and no barrier lies between.
+//! Races: two threads touch the same byte, one of them writes, not both atomically for each other, and nothing orders them.
 //!
-//! Every byte remembers its last writer and two of its readers. Accesses of one block are ordered by its barriers, those
-//! of one warp also by warp operations that synchronise; those of different blocks are never ordered.
+//! Every byte remembers two of its writers and two of its readers. What orders accesses, [`super::order`] says.
 
+use super::order::{Known, Released};
 use super::Fault;
 use crate::diag::Code;
+use crate::kernel::ScopeLevel;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Who makes an access.
+/// Who makes an access, and when.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Access {
+pub(super) struct When {
     /// Number of the thread in the grid.
     pub thread: u64,
     pub block: u32,
     /// Warp in the block.
     pub warp: u32,
-    /// Barriers that the thread has passed.
+    /// Barriers of the whole block that the thread has passed.
     pub phase: u32,
-    /// Synchronising warp operations that the thread has passed.
+    /// Barriers of its whole warp that the thread has passed.
     pub warp_phase: u32,
-    /// Volatile accesses count as atomic: they are used to wait for each other.
-    pub atomic: bool,
+    /// How often the thread has told others what it did.
+    pub clock: u32,
+    /// Scope of an atomic access. Volatile accesses count as atomic: they are used to wait for each other.
+    pub atomic: Option<ScopeLevel>,
+}
+
+/// An access with what is known to its thread.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Access {
+    pub at: When,
     pub check_unwritten: bool,
+    /// What lies behind the thread beyond its own phases.
+    pub known: Option<Arc<Known>>,
 }
 
+impl Access {
+    /// The same, as an atomic access; plain without a scope.
+    pub fn with_scope(&self, atomic: Option<ScopeLevel>) -> Access {
+        Access { at: When { atomic, ..self.at }, ..self.clone() }
+    }
+
+    /// True when the other access came before this one for certain.
+    fn follows(&self, m: &When) -> bool {
+        let (at, same_block) = (&self.at, m.block == self.at.block);
+        m.thread == at.thread
+            || (same_block && m.phase < at.phase)
+            || (same_block && m.warp == at.warp && m.warp_phase < at.warp_phase)
+            || self.known.as_ref().is_some_and(|k| k.covers(m))
+    }
+
+    /// True when both accesses are atomic, each for the other.
+    fn atomic_with(&self, m: &When) -> bool {
+        let needed = match () {
+            _ if m.block != self.at.block => ScopeLevel::Device,
+            _ if m.warp != self.at.warp => ScopeLevel::Block,
+            _ => ScopeLevel::Warp,
+        };
+        [self.at.atomic, m.atomic].iter().all(|a| a.is_some_and(|s| s >= needed))
+    }
+}
+
+/// Two accesses of a kind to a byte: the first that nothing later stands for, and the last.
 #[derive(Clone, Copy, Default)]
-struct Mark {
-    by: Option<Access>,
-}
+struct Marks([Option<When>; 2]);
 
-impl Mark {
-    /// The other thread, when the new access is not ordered behind this one.
-    fn conflict(&self, by: &Access) -> Option<Access> {
-        let m = self.by?;
-        let ordered = m.thread == by.thread
-            || (m.block == by.block && m.phase != by.phase)
-            || (m.block == by.block && m.warp == by.warp && m.warp_phase != by.warp_phase);
-        (!ordered && !(m.atomic && by.atomic)).then_some(m)
+impl Marks {
+    /// An access that the new one is not ordered behind.
+    fn conflict(&self, by: &Access) -> Option<When> {
+        self.0.iter().flatten().find(|m| !by.follows(m) && !by.atomic_with(m)).copied()
+    }
+
+    fn add(&mut self, by: &Access) {
+        // What conflicts with the one conflicts with the other as well, unless it is atomic and the new one alone is, too.
+        let stands_for = |m: &When| by.follows(m) && (m.atomic.is_some() || by.at.atomic.is_none());
+        let i = usize::from(self.0[0].as_ref().is_some_and(|m| !stands_for(m)));
+        self.0[i] = Some(by.at);
     }
 }
 
 #[derive(Clone, Copy, Default)]
 struct Cell {
-    writer: Mark,
-    readers: [Mark; 2],
+    writers: Marks,
+    readers: Marks,
 }
 
 /// Bytes per page of cells.
@@ -51,7 +92,9 @@ const PAGE: usize = 1024;
 /// History of the accesses to an object.
 #[derive(Default)]
 pub(super) struct Races {
-    pages: Vec<Option<Box<[Cell; PAGE]>>>,
+    pages: Vec<Option<Box<[Cell]>>>,
+    /// What atomics have published, by offset.
+    pub released: HashMap<usize, Released>,
 }
 
 /// A race, before the object's name is known.
@@ -59,7 +102,7 @@ pub(super) struct Race {
     at: usize,
     wrote: bool,
     other_wrote: bool,
-    other: Access,
+    other: When,
 }
 
 impl Race {
@@ -83,6 +126,7 @@ impl Race {
 impl Races {
     pub fn clear(&mut self) {
         self.pages.clear();
+        self.released.clear();
     }
 
     fn cell(&mut self, at: usize) -> &mut Cell {
@@ -90,24 +134,17 @@ impl Races {
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
-        let cells = self.pages[page].get_or_insert_with(|| Box::new([Cell::default(); PAGE]));
+        let cells = self.pages[page].get_or_insert_with(|| vec![Cell::default(); PAGE].into());
         &mut cells[at % PAGE]
     }
 
     pub fn read(&mut self, at: usize, len: usize, by: &Access) -> Result<(), Race> {
         for at in at..at + len {
             let cell = self.cell(at);
-            if let Some(other) = cell.writer.conflict(by) {
+            if let Some(other) = cell.writers.conflict(by) {
                 return Err(Race { at, wrote: false, other_wrote: true, other });
             }
-            let [first, second] = &mut cell.readers;
-            let same = |m: &Mark| m.by.is_none_or(|r| r.thread == by.thread);
-            let mark = Mark { by: Some(*by) };
-            if same(first) {
-                *first = mark;
-            } else {
-                *second = mark;
-            }
+            cell.readers.add(by);
         }
         Ok(())
     }
@@ -115,15 +152,13 @@ impl Races {
     pub fn write(&mut self, at: usize, len: usize, by: &Access) -> Result<(), Race> {
         for at in at..at + len {
             let cell = self.cell(at);
-            if let Some(other) = cell.writer.conflict(by) {
+            if let Some(other) = cell.writers.conflict(by) {
                 return Err(Race { at, wrote: true, other_wrote: true, other });
             }
-            for r in &cell.readers {
-                if let Some(other) = r.conflict(by) {
-                    return Err(Race { at, wrote: true, other_wrote: false, other });
-                }
+            if let Some(other) = cell.readers.conflict(by) {
+                return Err(Race { at, wrote: true, other_wrote: false, other });
             }
-            cell.writer = Mark { by: Some(*by) };
+            cell.writers.add(by);
         }
         Ok(())
     }

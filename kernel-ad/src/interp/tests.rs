@@ -25,7 +25,7 @@ fn f32s(m: &Memory, p: Pointer) -> Vec<f32> {
 }
 
 /// Runs a kernel with one buffer of `n` words that starts as `fill`.
-fn run_words(
+pub(super) fn run_words(
     text: &str,
     grid: u32,
     block: u32,
@@ -38,7 +38,7 @@ fn run_words(
     Ok(words(&m, x))
 }
 
-fn error(text: &str, grid: u32, block: u32, n: usize, options: &Options) -> String {
+pub(super) fn error(text: &str, grid: u32, block: u32, n: usize, options: &Options) -> String {
     run_words(text, grid, block, n, options).expect_err("should fail").to_string()
 }
 
@@ -46,7 +46,7 @@ fn error(text: &str, grid: u32, block: u32, n: usize, options: &Options) -> Stri
 const OWN: &str = "%t = tid.x %blk = bid.x %dim = bdim.x %bd = mul i32 %blk, %dim %g = add i32 %bd, %t \
                    %gz = zext i32 %g to i64 %o = shl i64 %gz, 2 %p = ptradd ptr.global %x, i64 %o ";
 
-fn with_own(body: &str) -> String {
+pub(super) fn with_own(body: &str) -> String {
     format!("kernel @k(ptr.global %x) nvptx {{ e: {OWN} {body} }}")
 }
 

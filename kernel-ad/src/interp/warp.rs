@@ -7,6 +7,7 @@
 use super::arith::{float, float_slot, int_slot};
 use super::decode::K;
 use super::exec::{Machine, Thread};
+use super::order::Whole;
 use super::*;
 use crate::kernel::{Arch, FloatTy, Op, Type, WarpOp};
 use std::collections::BTreeMap;
@@ -181,8 +182,12 @@ impl Machine<'_> {
             for (i, s) in [first, second].into_iter().take(ins.n as usize).enumerate() {
                 t.regs[ins.dst as usize + i] = s;
             }
-            t.access.warp_phase += u32::from(self.masked(op));
             t.pc += 1;
+        }
+        if matches!(op, Sync | WaveBarrier) {
+            let whole = warp.iter().filter(|t| !t.done).count() == group.len();
+            let members = warp.iter_mut().enumerate().filter(|(l, _)| group.contains(&(*l as u32)));
+            self.meet_in_order(members.map(|(_, t)| t), whole.then_some(Whole::Warp), None);
         }
         debug_assert!(matches!(self.k.insts[ins.inst].op, Op::Warp { .. }));
     }

@@ -5,6 +5,7 @@ use kernel_ad::case::Image;
 use kernel_ad::check::{
     ladder, with_engines, CheckReport, Engine, Interpreter, Program, Subject, Verdict as Judged,
 };
+use kernel_ad::diag::Code;
 use kernel_ad::grad::{reverse, tangent, Gradient};
 use kernel_ad::interp::Options;
 use kernel_ad::jit::Device;
@@ -25,6 +26,39 @@ fn gradient(g: &Generated, options: &PlanOptions) -> Result<Gradient, String> {
 fn judge(subject: &Subject, device: Option<&Device>) -> Result<CheckReport, String> {
     let options = kernel_ad::check::Options { directions: 2, ..Default::default() };
     with_engines(device, |e| ladder(subject, e, &options, "none", &mut |_| {})).map_err(|e| e.to_string())
+}
+
+/// A ladder over kernels some of which are refused: refusals are no failures, but most kernels must be taken.
+fn accepted(least: u64, options: &GenOptions, device: Option<&Device>) {
+    let refused = std::cell::RefCell::new(Vec::new());
+    let seen =
+        for_seeds(least, options, |g| match reverse(&g.kernel, &g.case.roles(), &PlanOptions::default()) {
+            Ok(made) => {
+                verify(&made.kernel).map_err(|e| format!("the gradient does not verify: {e}"))?;
+                verdict(&judge(&subject(g, made)?, device)?)
+            }
+            Err(e) if e.0.iter().all(|d| d.code != Code::Bug && !d.message.contains("neither be saved")) => {
+                refused.borrow_mut().push(format!("{}: {}", e.0[0].code, e.0[0].message));
+                Ok(())
+            }
+            Err(e) => Err(e.to_string()),
+        });
+    let mut refused = refused.into_inner();
+    let n = refused.len() as u64;
+    refused.sort();
+    refused.dedup();
+    eprintln!("{n} of {seen} kernels were refused: {refused:?}");
+    assert!(n * 4 <= seen * 3, "{n} of {seen} kernels were refused: {refused:#?}");
+}
+
+/// Catches a wrong gradient of what threads do together, in the interpreter and compiled.
+#[test]
+fn gradients_of_threads_together() {
+    let device = Device::cpu();
+    for options in together() {
+        accepted(10, &options, None);
+        accepted(2, &options, Some(&device));
+    }
 }
 
 fn verdict(report: &CheckReport) -> Verdict {

@@ -57,7 +57,20 @@ fn smooth() -> GenOptions {
     GenOptions { kinks: false, ..GenOptions::default() }
 }
 
-/// What threads do together, on both architectures.
+/// What threads do together, on both architectures. `KERNEL_AD_FUZZ_ONLY=shared,warps` leaves only those on.
 fn together() -> [GenOptions; 2] {
-    [GenOptions::everything(), GenOptions::everything().amd()]
+    let mut all = GenOptions::everything();
+    if let Ok(only) = std::env::var("KERNEL_AD_FUZZ_ONLY") {
+        let on = |name: &str| only.split(',').any(|o| o == name);
+        all = GenOptions {
+            shared: on("shared"),
+            warps: on("warps"),
+            compaction: on("compaction"),
+            copies: on("copies"),
+            vectors: on("vectors"),
+            half: on("half"),
+            ..all
+        };
+    }
+    [all.clone(), all.amd()]
 }
