@@ -226,7 +226,8 @@ impl Team {
             if here >= count.unwrap_or(alive + gone) {
                 self.check_same_barrier(m, group, count.is_some_and(|n| here > n))?;
                 let arrived = self.arrived.remove(&number).map(|(_, known)| known);
-                self.pass_barrier(m, group, arrived, count.is_none() && group.len() == alive);
+                let whole = arrived.is_none() && group.len() == alive;
+                self.pass_barrier(m, group, arrived, whole);
                 freed.extend_from_slice(group);
             }
         }
