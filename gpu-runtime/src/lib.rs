@@ -20,4 +20,4 @@ mod program;
 
 pub use device::{Block, Device, DeviceInfo, DeviceKind, Function, LaunchReport, Module};
 pub use error::{Error, Result};
-pub use program::{Context, Program};
+pub use program::{Context, Program, Tape};

@@ -3,7 +3,7 @@
 
 use crate::{Block, Device, Error, Module, Result};
 use shadow_mem::{
-    run, Bindings, Bytes, DeviceBlock, Extent, Heap, Launch, Manifest, RunError, RunReport, TapeArena,
+    run, split, Bindings, Bytes, DeviceBlock, Extent, Heap, Launch, Manifest, RunError, RunReport, TapeArena,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -48,11 +48,10 @@ impl Context {
         self.arena().release();
     }
 
-    /// Loads the artifact of one kernel, which holds its counting kernel too if there is one.
+    /// Loads the artifact of one kernel, which holds its counting and its reverse kernel too if there are any.
     pub fn load(&self, artifact: &[u8], manifest: &Manifest) -> Result<Program> {
         manifest.validate()?;
-        let mut all = vec![manifest.clone()];
-        all.extend(manifest.tape.iter().filter_map(|t| t.counter.as_deref()).cloned());
+        let all: Vec<Manifest> = manifest.kernels().into_iter().cloned().collect();
         let module = self.device.load(artifact, &all)?;
         Ok(Program { context: self.clone(), module, manifest: Arc::new(manifest.clone()) })
     }
@@ -113,6 +112,42 @@ impl Program {
         let arena = shared.as_deref_mut().unwrap_or(&mut none);
         // SAFETY: as promised by the caller.
         unsafe { run::launch(&self.module, heap, arena, &self.manifest, shape, bindings, *tape_budget) }
+    }
+}
+
+/// What an augmented launch leaves for its reverse launch.
+pub type Tape = shadow_mem::Tape<Block>;
+
+/// Augmented and reverse kernel of one program.
+impl Program {
+    /// Launches the augmented kernel and waits. Memory then holds what the primal leaves there; the tape keeps its memory until it
+    /// is dropped.
+    ///
+    /// # Safety
+    /// As [`Program::launch`].
+    pub unsafe fn augment(
+        &self,
+        shape: &Launch,
+        bindings: &Bindings,
+    ) -> std::result::Result<(Tape, RunReport), RunError<Error>> {
+        let Context { heap, tape_budget, .. } = &self.context;
+        let arena = &mut *self.context.arena();
+        // SAFETY: as promised by the caller.
+        unsafe { split::augment(&self.module, heap, arena, &self.manifest, shape, bindings, *tape_budget) }
+    }
+
+    /// Launches the reverse kernel on a tape of this program, with the arguments of the augmented launch, and waits.
+    ///
+    /// # Safety
+    /// As [`Program::launch`]; and memory that the manifest calls [`shadow_mem::Assumption::Kept`] is as the augmented launch found it.
+    pub unsafe fn reverse(
+        &self,
+        tape: &Tape,
+        bindings: &Bindings,
+    ) -> std::result::Result<RunReport, RunError<Error>> {
+        let arena = &mut *self.context.arena();
+        // SAFETY: as promised by the caller.
+        unsafe { split::reverse(&self.module, &self.context.heap, arena, &self.manifest, tape, bindings) }
     }
 }
 

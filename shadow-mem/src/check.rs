@@ -171,6 +171,8 @@ fn check_shape(m: &Manifest, launch: &Launch) -> Result<(), LaunchProblem> {
                 return Err(LaunchProblem::WrongBlock { want: *dims, got: block });
             }
             Assumption::Block { .. } | Assumption::Distinct { .. } => {}
+            // About the time between two launches; see `crate::run::reverse`.
+            Assumption::Kept { .. } | Assumption::KeptVariable { .. } | Assumption::KeptAll => {}
         }
     }
     Ok(())

@@ -117,9 +117,14 @@ fn validate(m: &Manifest) -> Result<(), String> {
                     return Err(format!("an assumption names axis {axis}"));
                 }
             }
+            Assumption::Kept { param } if *param as usize >= m.params.len() => {
+                return Err(format!("an assumption names parameter {param} of {}", m.params.len()));
+            }
+            Assumption::Kept { .. } | Assumption::KeptVariable { .. } | Assumption::KeptAll => {}
             Assumption::Block { .. } => {}
         }
     }
+    validate_reverse(m)?;
     validate_tape(m)
 }
 
@@ -168,6 +173,24 @@ fn same_purpose(a: &Purpose, b: &Purpose) -> bool {
     }
 }
 
+/// An augmented kernel goes with a reverse kernel, and both with one tape or none.
+fn validate_reverse(m: &Manifest) -> Result<(), String> {
+    let Some(r) = &m.reverse else {
+        return match m.mode {
+            Mode::Augmented => Err("nothing reads the tape of the augmented kernel".into()),
+            _ => Ok(()),
+        };
+    };
+    if (m.mode, r.mode) != (Mode::Augmented, Mode::Split) {
+        return Err(format!("a {:?} kernel follows a {:?} kernel", r.mode, m.mode).to_lowercase());
+    }
+    let of = |m: &Manifest| m.tape.as_ref().map(|t| (t.layout, t.align));
+    if of(m) != of(r) || (&m.kernel, &m.target) != (&r.kernel, &r.target) {
+        return Err(format!("the tape is not the one of `{}`", r.symbol));
+    }
+    validate(r)
+}
+
 fn validate_tape(m: &Manifest) -> Result<(), String> {
     let has = |p: Purpose| m.find(|q| *q == p).is_some();
     let parts = [has(Purpose::TapeBase), has(Purpose::TapeCapacity), has(Purpose::TapeStatus)];
@@ -184,6 +207,8 @@ fn validate_tape(m: &Manifest) -> Result<(), String> {
         return Err(format!("the tape's alignment {} is no power of two", tape.align));
     }
     match tape {
+        // It is another kernel's, and has its size already.
+        TapeSpec { bytes_per_thread: None, counter: None, .. } if m.mode == Mode::Split => Ok(()),
         TapeSpec { bytes_per_thread: None, counter: None, .. } => {
             Err("nothing tells the size of the tape".into())
         }

@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod memory;
 pub mod record;
 pub mod run;
+pub mod split;
 
 pub use account::{Bytes, Ledger, Use};
 pub use arena::{TapeArena, TapeError, TapeSize, TAPE_ALIGN};
@@ -27,3 +28,4 @@ pub use manifest::*;
 pub use memory::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, MemoryError};
 pub use record::{Record, RecordImage};
 pub use run::{Execute, RunError, RunReport};
+pub use split::{Tape, TapeProblem};

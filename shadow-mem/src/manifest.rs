@@ -165,6 +165,18 @@ pub enum Assumption {
         /// Axes: 0, 1, 2 for x, y, z.
         axes: Vec<u8>,
     },
+    /// Between the augmented launch and the reverse launch, the buffers that this parameter leads to keep their contents.
+    Kept {
+        /// Index into `params`.
+        param: u32,
+    },
+    /// The same of a module-level variable.
+    KeptVariable {
+        /// Its name in the IR.
+        name: String,
+    },
+    /// The same of all memory that the kernel may reach.
+    KeptAll,
     /// The block has exactly this shape.
     Block {
         /// Threads along x, y, z.
@@ -195,7 +207,7 @@ pub struct TapeSpec {
     pub bytes_per_thread: Option<Expr>,
     /// Alignment of a thread's part, in bytes; `bytes_per_thread` is to be rounded up to it.
     pub align: u32,
-    /// The kernel that counts, when there is no formula.
+    /// The kernel that counts, when there is no formula. A reverse kernel gets its tape with its size, and has neither.
     pub counter: Option<Box<Manifest>>,
 }
 
@@ -247,6 +259,9 @@ pub struct Manifest {
     /// The tape.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape: Option<TapeSpec>,
+    /// Of an augmented kernel: the reverse kernel that reads its tape, in the same artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse: Option<Box<Manifest>>,
     /// What the launcher must check.
     #[serde(default)]
     pub assumptions: Vec<Assumption>,
@@ -262,4 +277,14 @@ pub fn dynamic_shared_bytes(params: &[ParamSpec], primal: u32) -> Option<u32> {
         return Some(primal);
     }
     primal.checked_next_multiple_of(SHARED_SHADOW_ALIGN)?.checked_mul(2)
+}
+
+impl Manifest {
+    /// The manifests of all kernels of the artifact, in their order there: this one, the one that counts its tape, the reverse
+    /// kernel that reads it.
+    pub fn kernels(&self) -> Vec<&Manifest> {
+        let counter = self.tape.as_ref().and_then(|t| t.counter.as_deref());
+        let others = counter.into_iter().chain(self.reverse.as_deref());
+        std::iter::once(self).chain(others.flat_map(Manifest::kernels)).collect()
+    }
 }

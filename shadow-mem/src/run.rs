@@ -8,6 +8,7 @@ use crate::check::{check_launch, Bindings, LaunchError, LaunchProblem};
 use crate::launch::{Arg, Extent, Launch};
 use crate::manifest::{dynamic_shared_bytes, Manifest, Purpose, TapeLayout, TapeSpec};
 use crate::memory::{DeviceBlock, DeviceMemory, MemoryError};
+use crate::split::TapeProblem;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -63,6 +64,14 @@ pub enum RunError<E> {
         /// What it counted.
         got: i64,
     },
+    /// The tape is not what the reverse kernel is to read.
+    #[error("kernel `{kernel}`: {problem}")]
+    Foreign {
+        /// The reverse kernel's symbol.
+        kernel: String,
+        /// What does not fit.
+        problem: TapeProblem,
+    },
     /// The device failed.
     #[error(transparent)]
     Device(E),
@@ -98,44 +107,84 @@ pub unsafe fn launch<X: Execute>(
     let mut bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
     let mut report = RunReport::default();
     if let Some(tape) = &manifest.tape {
-        // The shape is checked first: a formula over a launch that is refused anyway may give anything.
-        check_shape_only(manifest, shape)?;
-        let bytes = match (&tape.bytes_per_thread, &tape.counter) {
-            (Some(formula), _) => formula
-                .eval_bytes(shape, &|p| bindings.int_param(p))
-                .map_err(|e| LaunchError { kernel: manifest.symbol.clone(), problem: e.into() })?,
-            (None, Some(counter)) => {
-                // SAFETY: the caller's promise covers the counting kernel, which touches no more than the gradient.
-                let (bytes, time) = unsafe { count(device, heap, arena, counter, shape, &mut bindings)? };
-                report.count = time;
-                bytes
-            }
-            (None, None) => 0,
-        };
-        let size = tape_size(device, manifest, tape, bytes, shape)?;
-        if let Some(budget) = budget.filter(|&b| size.total > b) {
-            return Err(TapeError::OverBudget { need: size.total, budget }.into());
-        }
+        // SAFETY: the caller's promise covers the counting kernel, which touches no more than the gradient.
+        let (size, time) =
+            unsafe { size(device, heap, arena, manifest, tape, shape, &mut bindings, budget)? };
         bindings.tape = Some((arena.reserve(heap, size.total)?, size.per_thread));
         bindings.word = Some(arena.clear_word(heap)?);
-        report.tape_bytes = size.total;
-        report.tape_per_thread = size.per_thread;
+        report = RunReport {
+            count: time,
+            tape_bytes: size.total,
+            tape_per_thread: size.per_thread,
+            ..RunReport::default()
+        };
     }
+    // SAFETY: the caller's promise; tape and word are live blocks of the arena.
+    report.kernel = unsafe { execute(device, arena, manifest, shape, &bindings)? };
+    Ok(report)
+}
+
+/// Runs a kernel with all its arguments, and looks at the status word if it has a tape.
+///
+/// # Safety
+/// As [`launch`]; tape and word in `bindings` are live memory too.
+pub(crate) unsafe fn execute<X: Execute>(
+    device: &X,
+    arena: &TapeArena<<X::Memory as DeviceMemory>::Block>,
+    manifest: &Manifest,
+    shape: &Launch,
+    bindings: &Bindings,
+) -> Result<Duration, RunError<X::Error>> {
     let args = bindings.arguments(manifest)?;
     check_launch(manifest, shape, &args)?;
     let shared = dynamic_shared_bytes(&manifest.params, shape.shared)
         .ok_or_else(|| manifest.refuse(LaunchProblem::SharedTooLarge(shape.shared)))?;
     let shape = &shape.with_shared(shared);
-    // SAFETY: the caller's promise; tape and word are live blocks of the arena.
-    report.kernel = unsafe { device.execute(manifest, shape, &args) }.map_err(RunError::Device)?;
-    if manifest.tape.is_some() {
+    // SAFETY: the caller's promise.
+    let time = unsafe { device.execute(manifest, shape, &args) }.map_err(RunError::Device)?;
+    if let Some((_, capacity)) = bindings.tape.filter(|_| manifest.tape.is_some()) {
         let wanted = arena.word()?;
         if wanted != 0 {
-            let (kernel, capacity) = (manifest.symbol.clone(), report.tape_per_thread);
+            let kernel = manifest.symbol.clone();
             return Err(RunError::Overflow { kernel, wanted: wanted as u64, capacity });
         }
     }
-    Ok(report)
+    Ok(time)
+}
+
+/// The size of the tape, by formula or by the counting kernel, which leaves no trace, and what the latter took.
+///
+/// # Safety
+/// As [`launch`].
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn size<X: Execute>(
+    device: &X,
+    heap: &Heap<X::Memory>,
+    arena: &mut TapeArena<<X::Memory as DeviceMemory>::Block>,
+    manifest: &Manifest,
+    tape: &TapeSpec,
+    shape: &Launch,
+    bindings: &mut Bindings,
+    budget: Option<u64>,
+) -> Result<(TapeSize, Duration), RunError<X::Error>> {
+    // The shape is checked first: a formula over a launch that is refused anyway may give anything.
+    check_shape_only(manifest, shape)?;
+    let (bytes, time) = match (&tape.bytes_per_thread, &tape.counter) {
+        (Some(formula), _) => {
+            let bytes = formula
+                .eval_bytes(shape, &|p| bindings.int_param(p))
+                .map_err(|e| LaunchError { kernel: manifest.symbol.clone(), problem: e.into() })?;
+            (bytes, Duration::ZERO)
+        }
+        // SAFETY: the caller's promise.
+        (None, Some(counter)) => unsafe { count(device, heap, arena, counter, shape, bindings)? },
+        (None, None) => (0, Duration::ZERO),
+    };
+    let size = tape_size(device, manifest, tape, bytes, shape)?;
+    match budget.filter(|&b| size.total > b) {
+        Some(budget) => Err(TapeError::OverBudget { need: size.total, budget }.into()),
+        None => Ok((size, time)),
+    }
 }
 
 fn check_shape_only<E>(m: &Manifest, shape: &Launch) -> Result<(), RunError<E>> {

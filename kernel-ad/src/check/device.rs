@@ -1,10 +1,10 @@
 //! A device as an engine: compiles each program once.
 
-use super::engine::{Engine, Program, RunInfo};
+use super::engine::{Engine, Program, RunInfo, SplitProgram};
 use super::place::place;
 use crate::case::{Case, Image};
 use crate::diag::Result;
-use crate::jit::{Device, Kernel, Loaded};
+use crate::jit::{Device, Kernel, Loaded, LoadedSplit};
 use shadow_mem::{Launch, Mode};
 use std::cell::RefCell;
 
@@ -12,12 +12,13 @@ use std::cell::RefCell;
 pub struct Compiled {
     device: Device,
     loaded: RefCell<Vec<(Mode, Loaded)>>,
+    split: RefCell<Option<LoadedSplit>>,
 }
 
 impl Compiled {
     /// An engine on a device.
     pub fn new(device: &Device) -> Compiled {
-        Compiled { device: device.clone(), loaded: RefCell::default() }
+        Compiled { device: device.clone(), loaded: RefCell::default(), split: RefCell::default() }
     }
 
     fn load(&self, program: &Program) -> Result<Loaded> {
@@ -43,6 +44,37 @@ impl Engine for Compiled {
         // has checked before on the same data, and the guard words tell.
         let report = unsafe { loaded.launch_with(shape, &placed.bindings) }?;
         placed.collect(loaded.program(), image)?;
+        Ok(RunInfo { steps: 0, tape_per_thread: report.tape_per_thread })
+    }
+
+    fn run_split(
+        &self,
+        program: &SplitProgram,
+        case: &Case,
+        image: &mut Image,
+        meanwhile: &dyn Fn(&mut Image),
+    ) -> Result<RunInfo> {
+        let held = self.split.borrow().clone();
+        let loaded = match held {
+            Some(l) => l,
+            None => self.device.compile_split(&program.gradient)?,
+        };
+        *self.split.borrow_mut() = Some(loaded.clone());
+        let placed = place(case, image, loaded.program())?;
+        let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+        // SAFETY: as above.
+        let (tape, report) = unsafe { loaded.forward_with(shape, &placed.bindings) }?;
+        placed.collect(loaded.program(), image)?;
+        let mut changed = image.clone();
+        meanwhile(&mut changed);
+        placed.refill(loaded.program(), &changed)?;
+        // SAFETY: as above; what the oracle changes is what the reverse kernel must not load again, and the interpreter has seen
+        // that it does not.
+        unsafe { loaded.reverse_with(&tape, &placed.bindings) }?;
+        placed.collect(loaded.program(), &mut changed)?;
+        for (l, c) in image.leaves.iter_mut().zip(changed.leaves) {
+            l.shadow = c.shadow;
+        }
         Ok(RunInfo { steps: 0, tape_per_thread: report.tape_per_thread })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Image};
 use crate::diag::Result;
-use crate::grad::{inline, primal_specs, Gradient, Roles};
+use crate::grad::{inline, primal_specs, Gradient, Roles, SplitGradient};
 use crate::kernel::Kernel;
 use shadow_mem::ParamSpec;
 
@@ -30,6 +30,28 @@ impl Program {
     }
 }
 
+/// The augmented and the reverse kernel of one split gradient.
+#[derive(Clone, Debug)]
+pub struct SplitProgram {
+    /// Writes the tape.
+    pub augmented: Program,
+    /// Reads it.
+    pub reverse: Program,
+    /// What both were made from.
+    pub gradient: SplitGradient,
+}
+
+impl SplitProgram {
+    /// A split gradient.
+    pub fn new(s: &SplitGradient) -> SplitProgram {
+        SplitProgram {
+            augmented: Program::gradient(&s.augmented),
+            reverse: Program::gradient(&s.reverse),
+            gradient: s.clone(),
+        }
+    }
+}
+
 /// What a run took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RunInfo {
@@ -43,4 +65,14 @@ pub struct RunInfo {
 pub trait Engine {
     /// Runs a program with the launch of a case on `image`, which holds the contents before and gets those after.
     fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo>;
+
+    /// Runs both kernels of a split gradient, the tape between them. `meanwhile` changes the contents of buffers and variables between
+    /// the two launches; `image` gets the contents that the augmented launch left, and the shadows that the reverse launch left.
+    fn run_split(
+        &self,
+        program: &SplitProgram,
+        case: &Case,
+        image: &mut Image,
+        meanwhile: &dyn Fn(&mut Image),
+    ) -> Result<RunInfo>;
 }

@@ -1,6 +1,6 @@
 //! The interpreter as an engine: the memory of a case as its objects.
 
-use super::engine::{Engine, Program, RunInfo};
+use super::engine::{Engine, Program, RunInfo, SplitProgram};
 use crate::case::{Case, Data, Image, LeafKind};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::idiom;
@@ -14,60 +14,105 @@ pub struct Interpreter(pub interp::Options);
 
 impl Engine for Interpreter {
     fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo> {
-        let capacity = match program.gradient.as_ref().and_then(|g| Some((g.tape.as_ref()?, g))) {
-            None => None,
-            Some((tape, g)) => Some(match (&tape.bytes_per_thread, &g.counter) {
-                (Some(formula), _) => {
-                    let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
-                    let bytes = formula
-                        .eval_bytes(&shape, &|p| integer(image, p))
-                        .map_err(|e| Diagnostic::new(Code::Bug, format!("the size of the tape: {e}")))?;
-                    bytes.next_multiple_of(u64::from(tape.align))
-                }
-                (None, Some(counter)) => {
-                    let mut copy = image.clone();
-                    let counted = self.launch(&Program::gradient(counter), case, &mut copy, None)?.1;
-                    (counted as u64).next_multiple_of(u64::from(tape.align))
-                }
-                (None, None) => 0,
-            }),
-        };
-        let (report, word) = self.launch(program, case, image, capacity)?;
-        if word != 0 && capacity.is_some() {
-            let (have, want) = (capacity.unwrap_or(0), word);
-            let message = format!("a thread needed {want} bytes of tape and had {have}");
-            return Err(Diagnostic::new(Code::TapeOverflow, message).into());
-        }
+        let capacity = self.capacity(program, case, image)?;
+        let mut m = Held::new(case, image);
+        let report = self.launch(&mut m, program, case, image, capacity)?;
+        m.placed.collect(&m.memory, image);
         Ok(RunInfo { steps: report.steps, tape_per_thread: capacity.unwrap_or(0) })
+    }
+
+    fn run_split(
+        &self,
+        program: &SplitProgram,
+        case: &Case,
+        image: &mut Image,
+        meanwhile: &dyn Fn(&mut Image),
+    ) -> Result<RunInfo> {
+        let capacity = self.capacity(&program.augmented, case, image)?;
+        let mut m = Held::new(case, image);
+        let first = self.launch(&mut m, &program.augmented, case, image, capacity)?;
+        m.placed.collect(&m.memory, image);
+        let mut changed = image.clone();
+        meanwhile(&mut changed);
+        m.placed.refill(&mut m.memory, &changed);
+        let again = Interpreter(interp::Options { keep_tapes: true, ..self.0 });
+        let second = again.launch(&mut m, &program.reverse, case, &changed, capacity)?;
+        m.placed.collect(&m.memory, &mut changed);
+        for (l, c) in image.leaves.iter_mut().zip(changed.leaves) {
+            l.shadow = c.shadow;
+        }
+        Ok(RunInfo { steps: first.steps + second.steps, tape_per_thread: capacity.unwrap_or(0) })
     }
 }
 
-impl Interpreter {
-    /// Runs a kernel; gives the value of its status or count word as well.
-    fn launch(
-        &self,
-        program: &Program,
-        case: &Case,
-        image: &mut Image,
-        capacity: Option<u64>,
-    ) -> Result<(interp::Report, i64)> {
+/// The memory of a device, from launch to launch.
+struct Held {
+    memory: Memory,
+    placed: Placed,
+    word: Pointer,
+    tape: Pointer,
+}
+
+impl Held {
+    fn new(case: &Case, image: &Image) -> Held {
         let mut memory = Memory::new();
         let placed = Placed::new(&mut memory, case, image);
         let word = memory.alloc("status word", &[0; 8]);
         let tape = memory.alloc("tape", &[0; 8]);
+        Held { memory, placed, word, tape }
+    }
+
+    /// The status or count word.
+    fn word(&self) -> i64 {
+        self.memory.bytes(self.word).try_into().map_or(0, i64::from_le_bytes)
+    }
+}
+
+impl Interpreter {
+    /// Bytes of tape per thread; `None` when the kernel has no tape.
+    fn capacity(&self, program: &Program, case: &Case, image: &Image) -> Result<Option<u64>> {
+        let Some((tape, g)) = program.gradient.as_ref().and_then(|g| Some((g.tape.as_ref()?, g))) else {
+            return Ok(None);
+        };
+        let bytes = match (&tape.bytes_per_thread, &g.counter) {
+            (Some(formula), _) => {
+                let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+                formula
+                    .eval_bytes(&shape, &|p| integer(image, p))
+                    .map_err(|e| Diagnostic::new(Code::Bug, format!("the size of the tape: {e}")))?
+            }
+            (None, Some(counter)) => {
+                let mut m = Held::new(case, image);
+                self.launch(&mut m, &Program::gradient(counter), case, image, None)?;
+                m.word() as u64
+            }
+            (None, None) => 0,
+        };
+        Ok(Some(bytes.next_multiple_of(u64::from(tape.align))))
+    }
+
+    /// Runs a kernel on what is held. With a capacity, the word must be zero afterwards.
+    fn launch(
+        &self,
+        m: &mut Held,
+        program: &Program,
+        case: &Case,
+        image: &Image,
+        capacity: Option<u64>,
+    ) -> Result<interp::Report> {
         let mut args = Vec::new();
         for p in &program.params {
             args.push(match &p.purpose {
-                Purpose::Primal { index, .. } => placed.primal(&mut memory, image, p, *index as usize)?,
-                Purpose::Shadow { of } => Arg::Pointer(placed.shadow(image, p, *of as usize)?),
+                Purpose::Primal { index, .. } => m.placed.primal(&mut m.memory, image, p, *index as usize)?,
+                Purpose::Shadow { of } => Arg::Pointer(m.placed.shadow(image, p, *of as usize)?),
                 Purpose::GlobalShadow { name } => match image.global(name) {
-                    Some((i, _)) => Arg::Pointer(placed.shadows[i].ok_or_else(|| missing(p))?),
+                    Some((i, _)) => Arg::Pointer(m.placed.shadows[i].ok_or_else(|| missing(p))?),
                     None => return Err(missing(p).into()),
                 },
-                Purpose::TapeBase => Arg::Pointer(tape),
+                Purpose::TapeBase => Arg::Pointer(m.tape),
                 Purpose::DynamicSharedSize => Arg::Int(case.shared.into()),
                 Purpose::TapeCapacity => Arg::Int(capacity.unwrap_or(0).into()),
-                Purpose::TapeStatus | Purpose::CountResult => Arg::Pointer(word),
+                Purpose::TapeStatus | Purpose::CountResult => Arg::Pointer(m.word),
             });
         }
         let shared = dynamic_shared_bytes(&program.params, case.shared)
@@ -76,10 +121,14 @@ impl Interpreter {
         // Bits of floats say nothing in doubles; and a plain load that only starts a compare-and-swap loop is no race.
         let recognised = (self.0.wide || self.0.races).then(|| idiom::recognise(&program.kernel));
         let kernel = recognised.as_ref().unwrap_or(&program.kernel);
-        let report = interp::run(kernel, &launch, &mut memory, &self.0)?;
-        placed.collect(&memory, image);
-        let word = memory.bytes(word).try_into().map_or(0, i64::from_le_bytes);
-        Ok((report, word))
+        let report = interp::run(kernel, &launch, &mut m.memory, &self.0)?;
+        match (capacity, m.word()) {
+            (Some(have), want) if want != 0 => {
+                let message = format!("a thread needed {want} bytes of tape and had {have}");
+                Err(Diagnostic::new(Code::TapeOverflow, message).into())
+            }
+            _ => Ok(report),
+        }
     }
 }
 
@@ -213,6 +262,22 @@ impl Placed {
         image.param(index).count() > 1
             || image.param(index).any(|(_, l)| l.path.contains('.'))
             || image.param_holders(index).any(|(_, h)| h.path.contains('.'))
+    }
+
+    /// Puts other contents into the buffers and variables.
+    fn refill(&self, memory: &mut Memory, image: &Image) {
+        // Floats last, as above.
+        for floats in [false, true] {
+            for (l, at) in image.leaves.iter().zip(&self.primals).filter(|(l, _)| l.ty.is_float() == floats) {
+                match (*at, l.kind, l.holder) {
+                    (Some(at), ..) => write(memory, at, 0, l.ty, &l.data),
+                    (None, LeafKind::Member, Some(h)) => {
+                        write(memory, self.holders[h].0, l.offset, l.ty, &l.data);
+                    }
+                    _ => {}
+                }
+            }
+        }
     }
 
     fn collect(&self, memory: &Memory, image: &mut Image) {

@@ -8,15 +8,17 @@ mod interp;
 mod oracles;
 mod place;
 mod report;
+mod spoil;
 mod vectors;
 
 pub use compare::epsilon;
 pub use device::Compiled;
-pub use engine::{Engine, Program, RunInfo};
+pub use engine::{Engine, Program, RunInfo, SplitProgram};
 pub use interp::Interpreter;
 pub use oracles::{ladder, primal_only, Engines, Options, Subject};
 pub use place::{place, Placed};
 pub use report::{CheckReport, Finding, Verdict};
+pub use spoil::spoil;
 
 use crate::case::Case;
 use crate::diag::Result;
@@ -24,6 +26,7 @@ use crate::grad;
 use crate::interp as interpreter;
 use crate::jit::Device;
 use crate::kernel::Kernel;
+use crate::plan::{Kept, PlanOptions};
 use crate::read::{self, ModuleSource, ReadOptions};
 
 /// Reads the module of a case. Several cases may share it.
@@ -64,7 +67,12 @@ pub fn subject_of(case: &Case, primal: Kernel) -> Result<Subject> {
         e.0.first().map_or(String::new(), |d| format!("{}: {}", d.code, d.message))
     };
     let forward = grad::tangent(&primal, &roles).map_err(why);
-    Ok(Subject { case: case.clone(), primal, reverse, forward })
+    // Some need memory again, and cannot save it.
+    let kept = PlanOptions { kept: Kept::Everything, ..PlanOptions::default() };
+    let split = grad::split(&primal, &roles, &PlanOptions::default())
+        .or_else(|_| grad::split(&primal, &roles, &kept))
+        .map_err(why);
+    Ok(Subject { case: case.clone(), primal, reverse, forward, split })
 }
 
 /// Runs a function with the three interpreters and, if there is one, a device.

@@ -2,12 +2,13 @@
 
 use super::compare::{compare, epsilon, Difference, Side};
 use super::differences;
-use super::engine::{Engine, Program, RunInfo};
+use super::engine::{Engine, Program, RunInfo, SplitProgram};
 use super::report::{CheckReport, Finding};
+use super::spoil::spoil;
 use super::vectors::{dot, dot_abs, Space};
 use crate::case::{Case, Image, Leaf};
 use crate::diag::{Code, Diagnostics, Result};
-use crate::grad::Gradient;
+use crate::grad::{Gradient, SplitGradient};
 use crate::kernel::Kernel;
 use shadow_mem::{ElemType, Role};
 
@@ -22,6 +23,8 @@ pub struct Subject {
     pub reverse: Gradient,
     /// Its forward mode, or why there is none.
     pub forward: std::result::Result<Gradient, String>,
+    /// Its reverse mode in two kernels, or why there is none.
+    pub split: std::result::Result<SplitGradient, String>,
 }
 
 /// The three ways to run a kernel.
@@ -119,10 +122,25 @@ const DEVICE_KEPT: &str = "gradient: outputs on the device";
 const TWICE: &str = "gradient: twice the seed, twice as much";
 const DEVICE_DOT: &str = "gradient = forward mode, on the device";
 const TANGENT: &str = "tangent: device = interpreter";
+const SPLIT: &str = "split: gradient as in one kernel";
+const SPLIT_KEPT: &str = "split: outputs as the primal's";
+const SPLIT_DEVICE: &str = "split: device = interpreter";
 
 /// The oracles that need an interpreted run: two of the primal, then those of the gradient.
-const INTERPRETED: [&str; 9] =
-    [PRIMAL_SANITIZER, PRIMAL_DEVICE, SANITIZER, KEPT, DIFFERENCES, DOT, TANGENT, DEVICE, DEVICE_KEPT];
+const INTERPRETED: [&str; 12] = [
+    PRIMAL_SANITIZER,
+    PRIMAL_DEVICE,
+    SANITIZER,
+    KEPT,
+    DIFFERENCES,
+    DOT,
+    TANGENT,
+    DEVICE,
+    DEVICE_KEPT,
+    SPLIT,
+    SPLIT_KEPT,
+    SPLIT_DEVICE,
+];
 
 impl Ladder<'_> {
     fn run(&mut self, before: &Image) -> Result<()> {
@@ -164,11 +182,43 @@ impl Ladder<'_> {
             }
         };
         self.push(sanitize(self.engines, SANITIZER, &reverse, case, &seeded));
-        self.kept(&gradient.narrow, &outputs.narrow);
+        self.kept(KEPT, &gradient.narrow, &outputs.narrow);
         self.differences(&primal, before, &seeds, &gradient, steps)?;
         self.forward(before, &seeds, &gradient);
         self.device_alone(&reverse, before, &seeded, Some((&gradient, &outputs)));
+        self.split(&seeded, &gradient, &outputs);
         Ok(())
+    }
+
+    /// The two kernels against the one, with other contents in all buffers when the second one runs; unless it was allowed to
+    /// load them again.
+    fn split(&mut self, seeded: &Image, gradient: &Reference, outputs: &Reference) {
+        let split = match &self.subject.split {
+            Ok(s) => SplitProgram::new(s),
+            Err(why) => {
+                let all = [SPLIT, SPLIT_KEPT, SPLIT_DEVICE];
+                return all.iter().for_each(|o| self.report.findings.push(Finding::skipped(o, why)));
+            }
+        };
+        (self.progress)("augmented and reverse kernel");
+        let case = &self.subject.case;
+        let meanwhile = |image: &mut Image| spoil(&split.gradient, image);
+        let mut got = seeded.clone();
+        if let Err(e) = self.engines.sanitizer.run_split(&split, case, &mut got, &meanwhile) {
+            return self.push(Finding::of(SPLIT, false, brief(&e)));
+        }
+        let adjoints =
+            |got: &Image| compare(got, &gradient.narrow, &gradient.wide, Side::Shadow, Leaf::active);
+        self.push(judge(SPLIT, adjoints(&got)));
+        self.kept(SPLIT_KEPT, &got, &outputs.narrow);
+        let mut got = seeded.clone();
+        let run = self.engines.device.as_ref().map(|d| d.run_split(&split, case, &mut got, &meanwhile));
+        let finding = match run {
+            Err(why) => Finding::skipped(SPLIT_DEVICE, why),
+            Ok(Err(e)) => Finding::of(SPLIT_DEVICE, false, brief(&e)),
+            Ok(Ok(_)) => judge(SPLIT_DEVICE, adjoints(&got)),
+        };
+        self.push(finding);
     }
 
     /// A run in the kernel's own formats and one in doubles.
@@ -189,7 +239,7 @@ impl Ladder<'_> {
     }
 
     /// Interpreted, the same operations in the same order: the outputs must be equal bit for bit.
-    fn kept(&mut self, got: &Image, want: &Image) {
+    fn kept(&mut self, oracle: &'static str, got: &Image, want: &Image) {
         let pairs = got.leaves.iter().zip(&want.leaves).filter(|(_, w)| keeps(w));
         let changed: Vec<_> =
             pairs.filter(|(g, w)| g.data.bytes != w.data.bytes).map(|(g, _)| g.path.as_str()).collect();
@@ -197,7 +247,7 @@ impl Ladder<'_> {
             true => String::new(),
             false => format!("differs: {}", changed.join(", ")),
         };
-        self.push(Finding::of(KEPT, changed.is_empty(), detail));
+        self.push(Finding::of(oracle, changed.is_empty(), detail));
     }
 
     fn differences(

@@ -197,6 +197,22 @@ impl Placed {
         Ok((BoundArg { primal: Arg::Struct { bytes, pointers }, shadow }, structure))
     }
 
+    /// Puts other contents into the buffers and variables.
+    pub fn refill(&self, program: &Program, image: &Image) -> Result<()> {
+        for (l, m) in image.leaves.iter().zip(&self.primal) {
+            if let Some(m) = m {
+                m.block.block.write(GUARD, &l.data.bytes).map_err(memory)?;
+            }
+            if let (LeafKind::Member, Some(h)) = (l.kind, l.holder) {
+                self.holders[h].0.block.block.write(GUARD + l.offset, &l.data.bytes).map_err(memory)?;
+            }
+            if let (LeafKind::Global, Ok(block)) = (l.kind, program.global(&l.path)) {
+                block.write(0, &l.data.bytes).map_err(memory)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Brings the contents after a launch back.
     ///
     /// # Errors

@@ -11,6 +11,11 @@ pub fn manifest(subject: &Subject<'_>, target: &Target, layout: TapeLayout) -> R
     match subject {
         Subject::Primal(k) => primal(k, target),
         Subject::Gradient(g) => gradient(g, target, layout),
+        Subject::Split(s) => {
+            let mut m = gradient(&s.augmented, target, layout)?;
+            m.reverse = Some(Box::new(gradient(&s.reverse, target, layout)?));
+            Ok(m)
+        }
     }
 }
 
@@ -62,6 +67,7 @@ fn common(k: &Kernel, target: &Target) -> Manifest {
         local_bytes: locals.sum(),
         max_threads: required.or(k.bounds.max_threads),
         tape: None,
+        reverse: None,
         assumptions: Vec::new(),
         stats: Stats::default(),
     }

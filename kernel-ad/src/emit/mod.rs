@@ -13,7 +13,7 @@ pub mod text;
 pub use target::Target;
 
 use crate::diag::{Code, Diagnostic, Result};
-use crate::grad::{inline, Gradient};
+use crate::grad::{inline, Gradient, SplitGradient};
 use crate::kernel::{verify, Arch, Kernel};
 use codegen::{compile, Output};
 use gpu::Libraries;
@@ -39,6 +39,8 @@ pub enum Subject<'a> {
     Primal(&'a Kernel),
     /// A gradient, with its counting kernel if it has one.
     Gradient(&'a Gradient),
+    /// An augmented and a reverse kernel, with the counting kernel if there is one.
+    Split(&'a SplitGradient),
 }
 
 impl<'a> From<&'a Kernel> for Subject<'a> {
@@ -53,20 +55,19 @@ impl<'a> From<&'a Gradient> for Subject<'a> {
     }
 }
 
+impl<'a> From<&'a SplitGradient> for Subject<'a> {
+    fn from(s: &'a SplitGradient) -> Self {
+        Subject::Split(s)
+    }
+}
+
 impl<'a> Subject<'a> {
-    /// The kernels: the one asked for first, then the one that counts its tape.
+    /// The kernels: the one asked for first, then the one that counts its tape, then the reverse kernel that reads it.
     pub fn kernels(&self) -> Vec<&'a Kernel> {
         match self {
             Subject::Primal(k) => vec![k],
-            Subject::Gradient(g) => {
-                let mut out = vec![&g.kernel];
-                let mut next = &g.counter;
-                while let Some(c) = next {
-                    out.push(&c.kernel);
-                    next = &c.counter;
-                }
-                out
-            }
+            Subject::Gradient(g) => g.kernels(),
+            Subject::Split(s) => [s.augmented.kernels(), s.reverse.kernels()].concat(),
         }
     }
 }
@@ -78,7 +79,7 @@ pub struct Artifact {
     pub bytes: Vec<u8>,
     /// Its form.
     pub format: Format,
-    /// The kernel that was asked for; its counting kernel is in the tape's entry.
+    /// The kernel that was asked for; those of the others are inside.
     pub manifest: Manifest,
 }
 
@@ -117,6 +118,7 @@ pub fn emit_with<'a>(
     }
     let layout = match (target, &subject) {
         (Target::Host, Subject::Gradient(g)) => host::tape_layout(g.mode),
+        (Target::Host, Subject::Split(s)) => host::tape_layout(s.augmented.mode),
         _ => TapeLayout::Interleaved,
     };
     let manifest = manifest::manifest(&subject, target, layout)?;

@@ -17,7 +17,7 @@ mod shared;
 mod tangent;
 
 pub use params::{primal_specs, ShadowParams};
-pub use reverse::reverse;
+pub use reverse::{reverse, split};
 pub use roles::{FieldRole, RoleSpec, Roles};
 pub use tangent::tangent;
 
@@ -43,6 +43,23 @@ pub struct Gradient {
     pub assumptions: Vec<Assumption>,
     /// Figures for people.
     pub stats: Stats,
+}
+
+impl Gradient {
+    /// The kernel, and the one that counts its tape if there is one.
+    pub fn kernels(&self) -> Vec<&Kernel> {
+        let counter = self.counter.iter().flat_map(|c| c.kernels());
+        std::iter::once(&self.kernel).chain(counter).collect()
+    }
+}
+
+/// Reverse mode in two kernels with the tape between them.
+#[derive(Clone, Debug)]
+pub struct SplitGradient {
+    /// The primal that also writes the tape.
+    pub augmented: Gradient,
+    /// The kernel that reads the tape and adds adjoints into shadows.
+    pub reverse: Gradient,
 }
 
 /// How much tape a gradient kernel needs.

@@ -3,7 +3,7 @@
 use super::shared::SharedShadow;
 use super::Roles;
 use crate::diag::Result;
-use crate::kernel::{AddrSpace, FloatTy, Global, Inst, Kernel, Param, Type, Value};
+use crate::kernel::{AddrSpace, Const, FloatTy, Global, Inst, Kernel, Param, Type, Value, ValueDef};
 use shadow_mem::{ElemType, ParamSpec, Passing, Purpose, Role};
 
 /// Manifest entries of a kernel's own parameters.
@@ -114,6 +114,27 @@ pub fn pointer_param(k: &mut Kernel, name: &str, space: AddrSpace, align: u32) -
         align: align.max(1),
         dereferenceable: 0,
     })
+}
+
+/// Takes parameters off that nothing in the kernel uses; `keep` is asked with their index and entry.
+pub fn drop_params(k: &mut Kernel, specs: &mut Vec<ParamSpec>, keep: impl Fn(u32, &ParamSpec) -> bool) {
+    let kept: Vec<bool> = specs.iter().zip(0..).map(|(s, i)| keep(i, s)).collect();
+    let moved = |i: u32| kept[..i as usize].iter().filter(|&&k| k).count() as u32;
+    for d in k.values.values_mut() {
+        if let ValueDef::Param(i) = d.def {
+            d.def = match kept[i as usize] {
+                true => ValueDef::Param(moved(i)),
+                false => ValueDef::Const(Const::Undef),
+            };
+        }
+    }
+    if let Some(t) = &mut k.tape {
+        (t.base, t.capacity, t.status) = (moved(t.base), moved(t.capacity), moved(t.status));
+    }
+    let mut flags = kept.iter();
+    k.params.retain(|_| *flags.next().unwrap_or(&true));
+    let mut flags = kept.iter();
+    specs.retain(|_| *flags.next().unwrap_or(&true));
 }
 
 /// Manifest entry of a pointer parameter that the generated kernel may write through.

@@ -24,6 +24,11 @@ impl Shadows {
     pub fn of(&self, ptr: Value) -> Option<Value> {
         self.of.get(&ptr).copied()
     }
+
+    /// The primal pointer of each shadow pointer.
+    pub fn primals(&self) -> HashMap<Value, Value> {
+        self.of.iter().filter(|(p, s)| p != s).map(|(&p, &s)| (s, p)).collect()
+    }
 }
 
 /// Inserts the shadow pointers of all pointers that `facts` calls [`PtrKind::Shadowed`].

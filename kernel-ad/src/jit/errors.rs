@@ -73,6 +73,9 @@ pub fn run(e: RunError<Error>) -> Diagnostics {
         RunError::Overflow { .. } => Diagnostic::new(Code::TapeOverflow, message)
             .help("shadows and outputs of this launch are not valid")
             .into(),
+        RunError::Foreign { .. } => Diagnostic::new(Code::BadArgument, message)
+            .help("launch the reverse kernel with the tape and the arguments of one augmented launch")
+            .into(),
         RunError::Count { .. } => Diagnostic::new(Code::Bug, message).into(),
         RunError::Device(e) => device(e),
     }

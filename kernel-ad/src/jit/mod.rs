@@ -29,15 +29,18 @@
 
 mod args;
 mod errors;
+mod split;
 
 pub use crate::args;
+pub use crate::plan::{Kept, PlanOptions};
 pub use args::IntoArg;
-pub use gpu_runtime::{cpu::CpuOptions, Context, Program};
+pub use gpu_runtime::{cpu::CpuOptions, Context, Program, Tape};
 pub use shadow_mem::{Bindings, BoundArg, Bytes, Launch, Place, Role, RunReport};
+pub use split::LoadedSplit;
 
 use crate::diag::Result;
 use crate::emit::{self, Target};
-use crate::grad::{self, Gradient, Roles};
+use crate::grad::{self, Gradient, Roles, SplitGradient};
 use crate::kernel;
 use crate::read::{self, ReadOptions};
 use bytemuck::Pod;
@@ -81,8 +84,20 @@ impl Kernel {
     }
 
     /// The same with roles of fields and module-level variables, and with options.
-    pub fn reverse_with(&self, roles: &Roles, options: &crate::plan::PlanOptions) -> Result<Gradient> {
+    pub fn reverse_with(&self, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
         grad::reverse(&self.ir, roles, options)
+    }
+
+    /// Its reverse mode in two kernels: the augmented primal, which writes a tape, and the reverse sweep, which reads it. The reverse
+    /// kernel loads nothing again from the primal's buffers, so that they may change between the two launches.
+    pub fn split(&self, roles: &[Role]) -> Result<SplitGradient> {
+        self.split_with(&Roles::of(roles), &Default::default())
+    }
+
+    /// The same with roles of fields and module-level variables, and with options. [`PlanOptions::kept`] names memory that the caller
+    /// leaves alone between the launches: what is in it is loaded again and not saved.
+    pub fn split_with(&self, roles: &Roles, options: &PlanOptions) -> Result<SplitGradient> {
+        grad::split(&self.ir, roles, options)
     }
 
     /// Its forward mode: primal and tangent in one kernel. One role for each parameter.
@@ -115,6 +130,12 @@ impl Compile for Gradient {
     }
 }
 
+impl Compile for SplitGradient {
+    fn artifact(&self, target: &Target) -> Result<emit::Artifact> {
+        emit::emit(self, target, emit::loadable(target))
+    }
+}
+
 /// A device, its memory and its tapes. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -140,6 +161,11 @@ impl Device {
     /// The target that its kernels are compiled for.
     pub fn target(&self) -> Result<Target> {
         Target::parse(&self.context.device().info().target)
+    }
+
+    /// Compiles augmented and reverse kernel for this device and loads them.
+    pub fn compile_split(&self, what: &SplitGradient) -> Result<LoadedSplit> {
+        Ok(LoadedSplit { program: self.compile(what)?.program })
     }
 
     /// Compiles a kernel or a gradient for this device and loads it.

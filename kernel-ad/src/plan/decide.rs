@@ -1,7 +1,8 @@
 //! Decides for every needed value: keep, compute again, or save.
 
 use super::cut::{Network, INFINITE};
-use super::{Decision, Frame, Needed, Plan, PlanOptions, Policy, Recipe, Recipes};
+use super::recipe::is_tapeable;
+use super::{Decision, Frame, Needed, Plan, PlanOptions, Policy, Recipe, Recipes, Root};
 use crate::canon::Regions;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::facts::activity::value_name;
@@ -27,7 +28,7 @@ pub fn decide(
         if k.def_inst(v).is_none() || plan.of[v].is_some() {
             continue;
         }
-        plan.of[v] = Some(if recipes.region(v).is_none() {
+        plan.of[v] = Some(if !recipes.is_lost(v) {
             Decision::Keep
         } else if saved.contains(&v) {
             Decision::Save
@@ -50,12 +51,21 @@ pub fn decide(
             plan.frames.insert(l, Frame::lay_out(k, &mine));
         }
     }
+    let once: Vec<Value> = k
+        .values
+        .keys()
+        .filter(|&v| plan.of[v] == Some(Decision::Save) && recipes.region(v).is_none())
+        .collect();
+    let position = recipes.is_split() && !plan.frames.is_empty();
+    if position || !once.is_empty() {
+        plan.root = Some(Root::lay_out(k, &once, position));
+    }
     Ok(plan)
 }
 
 type Found = HashMap<Value, Option<Recipe>>;
 
-/// Recipes of everything inside of loops that the needed values may be computed from.
+/// Recipes of everything that does not stay by itself and that the needed values may be computed from.
 fn reachable_recipes(
     k: &Kernel,
     recipes: &mut Recipes<'_>,
@@ -65,7 +75,7 @@ fn reachable_recipes(
     let mut found = Found::new();
     let mut work: Vec<Value> = needed.iter().map(|n| n.value).collect();
     while let Some(v) = work.pop() {
-        if k.def_inst(v).is_none() || recipes.region(v).is_none() || found.contains_key(&v) {
+        if k.def_inst(v).is_none() || !recipes.is_lost(v) || found.contains_key(&v) {
             continue;
         }
         let mut recipe = recipes.of(v);
@@ -74,7 +84,7 @@ fn reachable_recipes(
             Policy::Save => true,
             Policy::Chaos(seed) => mix(seed ^ u64::from(v.as_u32())) & 1 == 1,
         };
-        if save_instead && is_tapeable(k, k.ty(v)) && !matches!(recipe, Some(Recipe::Count(_))) {
+        if save_instead && recipes.can_save(v) && !matches!(recipe, Some(Recipe::Count(_))) {
             recipe = None;
         }
         if let Some(r) = &recipe {
@@ -105,7 +115,7 @@ fn cut(
     values.sort();
     for &v in &values {
         let depth = regions.depth(recipes.region(v)).min(8);
-        let cost = if is_tapeable(k, k.ty(v)) { k.bytes(k.ty(v)).max(1) << (5 * depth) } else { INFINITE };
+        let cost = if recipes.can_save(v) { k.bytes(k.ty(v)).max(1) << (5 * depth) } else { INFINITE };
         ids.insert(v, net.node(cost));
     }
     for &v in &values {
@@ -127,17 +137,22 @@ fn cut(
     }
     match net.min_cut() {
         Some(nodes) => Ok(nodes.into_iter().map(|n| values[n]).collect()),
-        None => Err(cannot_keep(k, needed, found)),
+        None => Err(cannot_keep(k, recipes, needed, found)),
     }
 }
 
-fn cannot_keep(k: &Kernel, needed: &[Needed], found: &Found) -> crate::diag::Diagnostics {
+fn cannot_keep(
+    k: &Kernel,
+    recipes: &Recipes<'_>,
+    needed: &[Needed],
+    found: &Found,
+) -> crate::diag::Diagnostics {
     // Name the first needed value that hangs on something that is no tape type.
     let culprit = needed.iter().find(|n| {
         let mut work = vec![n.value];
         let mut seen = Vec::new();
         while let Some(v) = work.pop() {
-            if seen.contains(&v) || is_tapeable(k, k.ty(v)) {
+            if seen.contains(&v) || recipes.can_save(v) {
                 continue;
             }
             seen.push(v);
@@ -153,22 +168,17 @@ fn cannot_keep(k: &Kernel, needed: &[Needed], found: &Found) -> crate::diag::Dia
         Some(n) => (value_name(k, n.value), k.insts[n.by].loc),
         None => ("a value".into(), None),
     };
+    let help = match culprit {
+        Some(n) if is_tapeable(k, k.ty(n.value)) => {
+            "it is an address of local or shared memory, which another kernel does not have: make one kernel of both sweeps"
+        }
+        _ => "its type has no place on the tape: split the vector or struct that is carried through the loop",
+    };
     Diagnostic::new(
         Code::UnsupportedMemory,
         format!("the reverse sweep needs {name}, which can neither be saved nor computed again"),
     )
     .at(k, loc)
-    .help("its type has no place on the tape: split the vector or struct that is carried through the loop")
+    .help(help)
     .into()
-}
-
-/// True for types that can be written to the tape.
-pub fn is_tapeable(k: &Kernel, ty: Type) -> bool {
-    match ty {
-        Type::Int(w) => w <= 64,
-        Type::Float(_) | Type::Ptr(_) => true,
-        Type::Vec(Lane::Int(w), _) if w < 8 => false,
-        Type::Vec(..) => k.bytes(ty).is_power_of_two() && k.bytes(ty) <= 16,
-        Type::Void | Type::Agg(_) => false,
-    }
 }

@@ -1,14 +1,16 @@
 //! Decisions, and nothing but decisions: what the reverse sweep needs, and how it gets it.
 
+mod between;
 pub mod check;
 mod cut;
 mod decide;
 pub mod recipe;
 mod tape;
 
+pub use between::{Between, Kept};
 pub use decide::decide;
 pub use recipe::{Recipe, Recipes};
-pub use tape::{tape_align, tape_need, Frame};
+pub use tape::{root_bytes, tape_align, tape_need, Frame, Root};
 
 use crate::cfg::LoopId;
 use crate::kernel::{Inst, Kernel, Value};
@@ -36,11 +38,13 @@ pub struct PlanOptions {
     pub local_tape_bytes: u64,
     /// Buffers of different parameters may be taken to be distinct; recorded as assumptions, checked at launch.
     pub assume_distinct: bool,
+    /// Where augmented and reverse kernel are two: what the reverse kernel may load again.
+    pub kept: Kept,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { policy: Policy::Cut, local_tape_bytes: 256, assume_distinct: true }
+        PlanOptions { policy: Policy::Cut, local_tape_bytes: 256, assume_distinct: true, kept: Kept::Nothing }
     }
 }
 
@@ -49,7 +53,7 @@ impl Default for PlanOptions {
 pub enum Decision {
     /// Defined outside of loops: it stays in a register.
     Keep,
-    /// Written to the tape in every iteration.
+    /// Written to the tape: in every iteration, or once, outside of loops, when the reverse sweep is a kernel of its own.
     Save,
     /// Computed again.
     Again(Recipe),
@@ -62,6 +66,8 @@ pub struct Plan {
     pub of: SecondaryMap<Value, Option<Decision>>,
     /// The saved values of each loop, one record an iteration.
     pub frames: BTreeMap<LoopId, Frame>,
+    /// What is saved once, outside of loops; if the reverse sweep is a kernel of its own.
+    pub root: Option<Root>,
     /// Pairs of parameters whose buffers must be distinct.
     pub distinct: BTreeSet<(u32, u32)>,
 }
@@ -94,6 +100,9 @@ impl Plan {
                 Decision::Again(_) => "recompute: from the iteration number".to_string(),
             };
             out.push_str(&format!("{name}: {how}\n"));
+        }
+        if let Some(r) = &self.root {
+            out.push_str(&format!("between the kernels: {} bytes\n", r.frame.bytes));
         }
         for (l, f) in &self.frames {
             out.push_str(&format!("{l}: {} bytes an iteration\n", f.bytes));

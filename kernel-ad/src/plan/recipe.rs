@@ -1,5 +1,6 @@
 //! How a value can be had again in the reverse sweep without having been kept.
 
+use super::Between;
 use crate::canon::Regions;
 use crate::cfg::{Cfg, DomTree, LoopId};
 use crate::facts::trip::{affine, trip, Affine, DefBlocks, Trip};
@@ -19,6 +20,8 @@ pub enum Recipe {
         /// It is a load.
         load: bool,
     },
+    /// The address of an array of the thread's own: each kernel has its own array.
+    Place,
     /// The number of the running iteration.
     Count(LoopId),
     /// `init + count * step`, with the count of the running iteration.
@@ -43,7 +46,7 @@ impl Recipe {
     pub fn inputs(&self, k: &Kernel, v: Value) -> SmallVec<[Value; 4]> {
         match self {
             Recipe::Again { .. } => k.def_op(v).map(|o| o.operands()).unwrap_or_default(),
-            Recipe::Count(_) => SmallVec::new(),
+            Recipe::Count(_) | Recipe::Place => SmallVec::new(),
             Recipe::Affine(a) => {
                 let mut s: SmallVec<[Value; 4]> = smallvec![a.init];
                 s.extend(a.steps.iter().map(|(v, _)| *v));
@@ -74,6 +77,7 @@ pub struct Recipes<'a> {
     counts: HashMap<Value, LoopId>,
     at_exit: HashMap<Value, LoopId>,
     assume_distinct: bool,
+    between: Option<&'a Between<'a>>,
     exact: SecondaryMap<Value, Option<bool>>,
 }
 
@@ -86,6 +90,7 @@ impl<'a> Recipes<'a> {
         writes: &'a Writes,
         (cfg, dom): (&'a Cfg, &'a DomTree),
         assume_distinct: bool,
+        between: Option<&'a Between<'a>>,
     ) -> Recipes<'a> {
         let (mut counts, mut at_exit) = (HashMap::new(), HashMap::new());
         for (id, l) in regions.loops.iter() {
@@ -105,6 +110,7 @@ impl<'a> Recipes<'a> {
             counts,
             at_exit,
             assume_distinct,
+            between,
             exact: SecondaryMap::new(),
         }
     }
@@ -112,6 +118,21 @@ impl<'a> Recipes<'a> {
     /// The loop that a value is defined in.
     pub fn region(&self, v: Value) -> Option<LoopId> {
         self.blocks.region(self.regions, v)
+    }
+
+    /// True when the reverse sweep is a kernel of its own.
+    pub fn is_split(&self) -> bool {
+        self.between.is_some()
+    }
+
+    /// True when the value cannot just stay where it is until the reverse sweep.
+    pub fn is_lost(&self, v: Value) -> bool {
+        self.between.is_some() || self.region(v).is_some()
+    }
+
+    /// True when the value can be written to the tape and means the same when it is read.
+    pub fn can_save(&self, v: Value) -> bool {
+        is_tapeable(self.k, self.k.ty(v)) && !self.between.is_some_and(|b| b.is_momentary(v))
     }
 
     /// A way to compute the value again, if there is one.
@@ -125,6 +146,14 @@ impl<'a> Recipes<'a> {
     }
 
     fn find(&self, v: Value) -> Option<Recipe> {
+        let found = self.within_launch(v)?;
+        match self.between {
+            Some(b) if found != Recipe::Place && !b.repeats(v, &found.inputs(self.k, v)) => None,
+            _ => Some(found),
+        }
+    }
+
+    fn within_launch(&self, v: Value) -> Option<Recipe> {
         if let Some(&l) = self.counts.get(&v) {
             return Some(Recipe::Count(l));
         }
@@ -147,6 +176,9 @@ impl<'a> Recipes<'a> {
                 let u = self.writes.unchanged(self.k, self.prov, *ptr, mem)?;
                 let allowed = self.assume_distinct || u.distinct.is_empty();
                 allowed.then_some(Recipe::Again { distinct: u.distinct, load: true })
+            }
+            Op::Alloca { .. } if self.between.is_some() => {
+                (self.blocks.of(v) == Some(self.k.entry())).then_some(Recipe::Place)
             }
             Op::Freeze { .. } => Some(Recipe::Again { distinct: Vec::new(), load: false }),
             op if op.is_pure() => Some(Recipe::Again { distinct: Vec::new(), load: false }),
@@ -233,7 +265,7 @@ impl<'a> Recipes<'a> {
             return known;
         }
         // Outside of loops values are kept, not computed again.
-        if self.region(v).is_none() {
+        if !self.is_lost(v) {
             return true;
         }
         self.exact[v] = Some(true);
@@ -251,5 +283,16 @@ impl<'a> Recipes<'a> {
             };
         self.exact[v] = Some(exact);
         exact
+    }
+}
+
+/// True for types that can be written to the tape.
+pub fn is_tapeable(k: &Kernel, ty: Type) -> bool {
+    match ty {
+        Type::Int(w) => w <= 64,
+        Type::Float(_) | Type::Ptr(_) => true,
+        Type::Vec(Lane::Int(w), _) if w < 8 => false,
+        Type::Vec(..) => k.bytes(ty).is_power_of_two() && k.bytes(ty) <= 16,
+        Type::Void | Type::Agg(_) => false,
     }
 }

@@ -39,16 +39,44 @@ impl Frame {
     }
 }
 
+/// What the augmented kernel leaves at the start of the tape for the reverse kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Root {
+    /// Values saved outside of loops.
+    pub frame: Frame,
+    /// Where in it the end of the tape is noted, if loops write records.
+    pub position: Option<u64>,
+}
+
+impl Root {
+    /// Lays values out, and behind them the position if one is wanted.
+    pub fn lay_out(k: &Kernel, values: &[Value], position: bool) -> Root {
+        let mut frame = Frame::lay_out(k, values);
+        let position = position.then(|| {
+            let at = frame.bytes.next_multiple_of(8);
+            (frame.bytes, frame.align) = (at + 8, frame.align.max(8));
+            at
+        });
+        Root { frame, position }
+    }
+}
+
+/// Bytes at the start of the tape that no loop's record may use.
+pub fn root_bytes(plan: &Plan) -> u64 {
+    plan.root.as_ref().map_or(0, |r| r.frame.bytes.next_multiple_of(tape_align(plan)))
+}
+
 /// Largest alignment of all records: every record's size is rounded up to it.
 pub fn tape_align(plan: &Plan) -> u64 {
-    plan.frames.values().map(|f| f.align).max().unwrap_or(1)
+    let root = plan.root.iter().map(|r| &r.frame);
+    plan.frames.values().chain(root).map(|f| f.align).max().unwrap_or(1)
 }
 
 /// An upper bound for the bytes that a thread writes, when the loops around all records are counted by constants,
 /// scalar parameters and the launch.
 pub fn tape_need(k: &Kernel, regions: &Regions, blocks: &DefBlocks, plan: &Plan) -> Option<Expr> {
     let align = tape_align(plan);
-    let mut terms = Vec::new();
+    let mut terms = vec![Expr::Const(root_bytes(plan) as i64)];
     for (&l, f) in &plan.frames {
         let mut factors = vec![Expr::Const(f.bytes.next_multiple_of(align) as i64)];
         for outer in regions.enclosing(Some(l)) {

@@ -3,18 +3,27 @@
 use super::*;
 use kernel_ad::case::Image;
 use kernel_ad::check::{
-    ladder, with_engines, CheckReport, Engine, Interpreter, Program, Subject, Verdict as Judged,
+    ladder, spoil, with_engines, CheckReport, Engine, Interpreter, Program, SplitProgram, Subject,
+    Verdict as Judged,
 };
 use kernel_ad::diag::Code;
-use kernel_ad::grad::{reverse, tangent, Gradient};
+use kernel_ad::grad::{reverse, split, tangent, Gradient, SplitGradient};
 use kernel_ad::interp::Options;
 use kernel_ad::jit::Device;
 use kernel_ad::kernel::{verify, BinOp, Kernel, Op};
-use kernel_ad::plan::{PlanOptions, Policy};
+use kernel_ad::plan::{Kept, PlanOptions, Policy};
 
 fn subject(g: &Generated, gradient: Gradient) -> Result<Subject, String> {
     let forward = tangent(&g.kernel, &g.case.roles()).map_err(|e| format!("no forward mode: {e}"))?;
-    Ok(Subject { case: g.case.clone(), primal: g.kernel.clone(), reverse: gradient, forward: Ok(forward) })
+    let split = split(&g.kernel, &g.case.roles(), &PlanOptions::default())
+        .map_err(|e| format!("no gradient of two kernels: {e}"))?;
+    Ok(Subject {
+        case: g.case.clone(),
+        primal: g.kernel.clone(),
+        reverse: gradient,
+        forward: Ok(forward),
+        split: Ok(split),
+    })
 }
 
 fn gradient(g: &Generated, options: &PlanOptions) -> Result<Gradient, String> {
@@ -116,6 +125,44 @@ fn every_tape_policy_gives_the_same_gradient() {
         for (policy, local_tape_bytes) in policies.into_iter().flat_map(|p| [(p, 0), (p, 4096)]) {
             let options = PlanOptions { policy, local_tape_bytes, ..PlanOptions::default() };
             let got = shadows(g, &gradient(g, &options)?).map_err(|e| format!("{options:?}: {e}"))?;
+            for ((path, want), (_, got)) in want.iter().zip(&got) {
+                for (i, (w, g)) in want.iter().zip(got).enumerate() {
+                    if !((w - g).abs() <= 1e-9 * (1.0 + w.abs())) {
+                        return Err(format!("{options:?}: {path}[{i}] is {g}, not {w}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+/// What the two kernels of a split gradient leave behind, in doubles, other contents in all buffers when the second one runs.
+fn split_shadows(g: &Generated, gradient: &SplitGradient) -> Result<Vec<(String, Vec<f64>)>, String> {
+    let mut image = Image::of(&g.case).widened();
+    let program = SplitProgram::new(gradient);
+    let meanwhile = |image: &mut Image| spoil(gradient, image);
+    Interpreter(Options::wide())
+        .run_split(&program, &g.case, &mut image, &meanwhile)
+        .map_err(|e| e.to_string())?;
+    Ok(image.leaves.iter().map(|l| (l.path.clone(), l.shadow.to_f64())).collect())
+}
+
+/// Catches a reverse kernel that needs what the augmented one has not left to it, whatever is saved and whatever computed again.
+#[test]
+fn two_kernels_give_the_same_gradient() {
+    for_seeds(20, &GenOptions::default(), |g| {
+        let want = shadows(g, &gradient(g, &PlanOptions::default())?)?;
+        let policies =
+            [Policy::Cut, Policy::Save, Policy::Chaos(1), Policy::Chaos(g.kernel.insts.len() as u64)];
+        for (policy, kept) in policies.into_iter().flat_map(|p| [(p, Kept::Nothing), (p, Kept::Everything)]) {
+            let options = PlanOptions { policy, kept, ..PlanOptions::default() };
+            let made =
+                split(&g.kernel, &g.case.roles(), &options).map_err(|e| format!("{options:?}: {e}"))?;
+            for k in [&made.augmented.kernel, &made.reverse.kernel] {
+                verify(k).map_err(|e| format!("{options:?}: `{}` does not verify: {e}", k.name))?;
+            }
+            let got = split_shadows(g, &made).map_err(|e| format!("{options:?}: {e}"))?;
             for ((path, want), (_, got)) in want.iter().zip(&got) {
                 for (i, (w, g)) in want.iter().zip(got).enumerate() {
                     if !((w - g).abs() <= 1e-9 * (1.0 + w.abs())) {

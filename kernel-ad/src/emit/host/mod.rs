@@ -76,19 +76,19 @@ pub fn tape_layout(mode: Mode) -> TapeLayout {
     }
 }
 
-/// Emits kernels as one host object. The manifest is that of the first; its counting kernels' manifests are inside.
+/// Emits kernels as one host object. The manifest is that of the first; those of the others are inside.
 pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<Vec<u8>> {
     let (cpu, features) = llvm::host_cpu();
     let spec = MachineSpec { triple: llvm::host_triple(), cpu, features, pic: true };
     let machine = spec.machine().map_err(|e| Diagnostic::new(Code::ToolMissing, e))?;
     let data_layout = llvm::data_layout(&machine);
     let mut inputs = Vec::new();
-    let mut next = Some(manifest);
+    let mut manifests = manifest.kernels().into_iter();
     for kernel in kernels {
-        let manifest = next
+        let manifest = manifests
+            .next()
             .ok_or_else(|| Diagnostic::new(Code::Bug, format!("kernel `{}` has no manifest", kernel.name)))?;
         inputs.push(Input { kernel, manifest });
-        next = manifest.tape.as_ref().and_then(|t| t.counter.as_deref());
     }
     let target =
         Machine { triple: &spec.triple, data_layout: &data_layout, cpu: &spec.cpu, features: &spec.features };

@@ -53,6 +53,15 @@ pub fn unchanged_memory(
             if input.prov.kind(ptr) == PtrKind::Nowhere {
                 continue;
             }
+            if input.between.is_some_and(|b| !b.lasts(ptr)) {
+                let name = call.function.reverse().map_or("", |f| &f.name);
+                let message = format!("`{name}` reads memory that may change between the two launches");
+                return Err(Diagnostic::new(Code::UnsupportedMemory, message)
+                    .at(k, data.loc)
+                    .because("it runs in the reverse kernel")
+                    .help("pass what it needs by value, or declare the buffer as kept")
+                    .into());
+            }
             match writes.unchanged(k, input.prov, ptr, &MemFlags::plain(1)) {
                 Some(u) if assume_distinct || u.distinct.is_empty() => distinct.extend(u.distinct),
                 _ => {

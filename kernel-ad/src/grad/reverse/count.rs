@@ -8,7 +8,7 @@ use crate::facts::{Base, KnownCall};
 use crate::grad::params::{pointer_param, pointer_spec};
 use crate::grad::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
 use crate::kernel::*;
-use crate::plan::Plan;
+use crate::plan::{root_bytes, Plan};
 use shadow_mem::{Mode, Purpose, Stats};
 use std::collections::HashSet;
 
@@ -37,9 +37,9 @@ pub fn counter(
     let entry = b.k.entry();
     b.at = Cursor::At(entry, 0);
     let at = b.alloca(8, 8, AddrSpace::Generic);
-    let zero = b.k.int(Type::I64, 0);
+    let start = b.k.int(Type::I64, root_bytes(plan).into());
     b.at = Cursor::At(entry, 1);
-    b.store(at, zero, MemFlags::plain(8));
+    b.store(at, start, MemFlags::plain(8));
     for &l in plan.frames.keys() {
         let region = &input.regions.loops[l];
         let bytes = b.k.int(Type::I64, record_bytes(plan, l).into());

@@ -207,6 +207,38 @@ pub fn assumptions(
     out
 }
 
+/// What must lie where it lay when the augmented kernel ran, for what the reverse kernel loads again.
+pub fn kept(k: &Kernel, plan: &Plan, input: &Input<'_>) -> Vec<Assumption> {
+    let mut bases = BTreeSet::new();
+    for (v, d) in plan.of.iter() {
+        if let (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) =
+            (d, k.def_op(v))
+        {
+            bases.extend(input.prov.of(*ptr).bases);
+        }
+    }
+    for (_, i) in k.iter_insts() {
+        if let MemoryAdjoint::Extremum(ptr, _) = input.memory_adjoint(k, i) {
+            bases.extend(input.prov.of(ptr).bases);
+        }
+    }
+    bases.extend(call::read_again(k, input).into_iter().flat_map(|p| input.prov.of(p).bases));
+    let mut out: Vec<Assumption> = Vec::new();
+    for b in bases {
+        let kept = match b {
+            Base::Param(i) if k.params[i as usize].by_value.is_some() => continue,
+            Base::Param(param) | Base::Field { param, .. } => Assumption::Kept { param },
+            Base::Global(g) if k.globals[g].is_const && !k.globals[g].external => continue,
+            Base::Global(g) => Assumption::KeptVariable { name: k.globals[g].name.clone() },
+            Base::Alloca(_) | Base::Unknown => Assumption::KeptAll,
+        };
+        if !out.contains(&kept) {
+            out.push(kept);
+        }
+    }
+    out
+}
+
 /// Figures by value rather than by copy.
 pub fn count_sites(sites: Stats, plan: &Plan) -> Stats {
     let count = |f: &dyn Fn(&Decision) -> bool| plan.of.values().flatten().filter(|d| f(d)).count() as u32;

@@ -7,6 +7,7 @@ use crate::grad::shadow::Shadows;
 use crate::grad::{Roles, ShadowParams};
 use crate::idiom::Settled;
 use crate::kernel::*;
+use crate::plan::Between;
 use shadow_mem::Role;
 use std::collections::{HashMap, HashSet};
 
@@ -36,6 +37,8 @@ pub struct Input<'a> {
     pub settled: &'a Settled,
     /// Bits of the values of atomic maxima and minima.
     pub extrema: &'a HashMap<Inst, Value>,
+    /// Set when the reverse sweep is a kernel of its own, launched when all threads of the forward sweep have ended.
+    pub between: Option<&'a Between<'a>>,
 }
 
 /// What the adjoint of a memory operation does.
@@ -68,6 +71,12 @@ impl Input<'_> {
     /// True when adjoints live in the shadow behind `ptr`.
     pub fn has_adjoint_memory(&self, ptr: Value) -> bool {
         self.prov.kind(ptr) == PtrKind::Shadowed && self.activity.is_useful_memory(self.prov, ptr)
+    }
+
+    /// True when the reverse sweep finds behind `ptr` what the whole launch of the primal left there.
+    #[allow(dead_code)]
+    pub fn is_final(&self, ptr: Value) -> bool {
+        self.between.is_some_and(|b| b.lasts(ptr))
     }
 
     /// What to do in reverse for a memory operation.

@@ -91,6 +91,7 @@ impl Sweep<'_> {
                 }
                 result
             }
+            Recipe::Place => v,
             Recipe::Count(l) => {
                 let var = self.counts[l];
                 self.read(b, var, ty)

@@ -1,4 +1,4 @@
-//! Reverse mode: forward sweep and reverse sweep in one kernel.
+//! Reverse mode: forward sweep and reverse sweep, in one kernel or in two with the tape between them.
 //!
 //! The forward sweep is the primal in canonical form, with shadow pointers beside its pointers. The reverse sweep has a
 //! block for each of its blocks, joined by the reversed edges. Adjoints, kept values and counters are local variables
@@ -15,24 +15,25 @@ mod lookup;
 mod memory;
 mod needs;
 mod refuse;
+mod split;
 mod sweep;
 mod tape;
 #[cfg(test)]
 mod tests;
 mod warp;
 
-use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, TapeNeed};
+use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
 use crate::canon::{canonicalise, drain};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::Result;
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
 use crate::grad::shadow::insert_shadows;
-use crate::grad::shared::{add_shared, clear_at_entry};
+use crate::grad::shared::{add_shared, clear_at_entry, SharedShadow};
 use crate::idiom;
 use crate::kernel::*;
-use crate::plan::{self, PlanOptions, Recipes};
+use crate::plan::{self, Between, PlanOptions, Recipes};
 use input::Input;
-use shadow_mem::{Expr, Mode, Purpose};
+use shadow_mem::{Assumption, Expr, Mode, ParamSpec, Purpose, Stats};
 use std::collections::HashSet;
 use sweep::Sweep;
 use tape::Tape;
@@ -42,6 +43,62 @@ use tape::Tape;
 /// # Errors
 /// Roles that do not fit, and everything that reverse mode does not support, each with its place.
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
+    let mut made = make(primal, roles, options, false)?;
+    let mut k = std::mem::replace(&mut made.kernel, Kernel::clone(primal));
+    if let Some(ends) = made.ends {
+        let t = k.terminator(ends.exit);
+        k.insts[t].op = Op::Br { to: ends.first };
+    }
+    clear_at_entry(&mut k, &made.shared, &made.shared_inserted);
+    tidy(&mut k, &made.locals);
+    finish::describe_params(&k, &mut made.specs, &made.writes);
+    Ok(Gradient {
+        kernel: k,
+        primal: primal.name.clone(),
+        mode: Mode::Reverse,
+        params: made.specs,
+        tape: made.tape,
+        counter: made.counter,
+        assumptions: made.assumptions,
+        stats: made.stats,
+    })
+}
+
+/// The same in two kernels: the primal that also writes the tape, and one that reads it and adds the adjoints of the inputs into
+/// their shadows. `options.kept` says which memory the second may load again.
+///
+/// # Errors
+/// As [`reverse`], and values that another kernel can have in no way.
+pub fn split(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<SplitGradient> {
+    split::finish(primal, make(primal, roles, options, true)?)
+}
+
+/// Both sweeps in one kernel, with their local variables, and what was found out on the way.
+struct Made {
+    kernel: Kernel,
+    specs: Vec<ParamSpec>,
+    /// `None` when the kernel never returns.
+    ends: Option<sweep::Ends>,
+    locals: Vec<(Value, Type)>,
+    root: Option<split::RootVars>,
+    tape: Option<TapeNeed>,
+    counter: Option<Box<Gradient>>,
+    stats: Stats,
+    writes: Writes,
+    /// What the launcher must check, parameters as in `specs`.
+    assumptions: Vec<Assumption>,
+    /// Those that the forward sweep makes.
+    exclusive: Vec<Assumption>,
+    /// What the caller must leave alone between two launches.
+    kept: Vec<Assumption>,
+    /// Instructions on shadow pointers in the forward sweep.
+    inserted: Vec<Inst>,
+    /// Shadows of shared memory, still to be cleared, and the instructions that find them.
+    shared: Vec<SharedShadow>,
+    shared_inserted: Vec<Inst>,
+}
+
+fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> Result<Made> {
     let mut specs = primal_specs(primal, roles)?;
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
@@ -62,6 +119,9 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let shadows = insert_shadows(&mut k, &cfg, &prov, &params)?;
     let uniform = Uniform::new(&k, &cfg);
     let lanes = WarpUniform::new(&k, &cfg);
+    let facts = k.clone();
+    let between = Between::new(&facts, &cfg, &prov, &shadows, &options.kept);
+    let between = apart.then_some(&between);
     let input = Input {
         regions: &regions,
         cfg: &cfg,
@@ -75,25 +135,35 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
         exclusive: &exclusive,
         extrema: &extrema,
         settled: &settled,
+        between,
     };
     refuse::check(&k, &input, roles)?;
     let reversed = input::reaching_exit(&k, &cfg);
     let needed = needs::collect(&k, &input, &reversed);
-    let facts = k.clone();
-    let mut recipes = Recipes::new(&facts, &regions, &prov, &writes, (&cfg, &dom), options.assume_distinct);
+    let mut recipes =
+        Recipes::new(&facts, &regions, &prov, &writes, (&cfg, &dom), options.assume_distinct, between);
     let mut plan = plan::decide(&facts, &regions, &mut recipes, &needed, options)?;
     plan.distinct.extend(call::unchanged_memory(&facts, &input, &writes, options.assume_distinct)?);
-    plan::check::check(&facts, &regions, &dom, &recipes.blocks, &plan, &needed)?;
+    let ground = plan::check::Ground {
+        k: &facts,
+        regions: &regions,
+        dom: &dom,
+        blocks: &recipes.blocks,
+        apart: apart.then_some((&prov, &shadows)),
+    };
+    plan::check::check(ground, &plan, &needed)?;
 
     let need = plan::tape_need(&facts, &regions, &recipes.blocks, &plan);
     let mut bare = None; // the forward sweep as the counting kernel needs it
     let mut locals = Vec::new();
-    let place = if plan.frames.is_empty() {
+    let place = if plan.frames.is_empty() && plan.root.is_none() {
         Tape::None
     } else {
         let at = new_local(&mut k, &mut locals);
         match need {
-            Some(Expr::Const(bytes)) if u64::try_from(bytes).is_ok_and(|b| b <= options.local_tape_bytes) => {
+            Some(Expr::Const(bytes))
+                if !apart && u64::try_from(bytes).is_ok_and(|b| b <= options.local_tape_bytes) =>
+            {
                 let entry = k.entry();
                 let mut b = KernelBuilder::new(&mut k);
                 b.at = Cursor::At(entry, 0);
@@ -112,34 +182,46 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
     let private = |ptr: Value| finish::is_private(&prov, &own, ptr);
     let mut sweep = Sweep::new(&input, &plan, &recipes.blocks, place, &private);
     sweep.locals = locals;
-    sweep.build(&mut k, &reversed)?;
+    let ends = sweep.build(&mut k, &reversed)?;
+    let root = plan.root.as_ref().map(|r| split::RootVars::of(r, &facts, &sweep));
     let (stats, locals) = (sweep.stats, std::mem::take(&mut sweep.locals));
     drop(sweep);
     remove(&mut k, &unwanted);
     inline::expand(&mut k, &|_| true);
-    clear_at_entry(&mut k, &params.shared, &params.inserted);
-    clean::promote(&mut k, &locals);
-    clean::remove_dead_code(&mut k);
-    clean::simplify(&mut k);
-    clean::remove_dead_code(&mut k);
 
     let counter = match bare {
         Some(bare) => Some(Box::new(count::counter(bare, primal, roles, &input, &plan, &unwanted)?)),
         None => None,
     };
-    finish::describe_params(&k, &mut specs, &writes);
     let assumptions = finish::assumptions(&facts, &plan, &input, &specs, &own, &exclusive);
+    let kept = if apart { finish::kept(&facts, &plan, &input) } else { Vec::new() };
     let global_tape = matches!(place, Tape::Global { .. });
-    Ok(Gradient {
+    let inserted = shadows.inserted.clone();
+    Ok(Made {
         kernel: k,
-        primal: primal.name.clone(),
-        mode: Mode::Reverse,
-        params: specs,
+        specs,
+        ends,
+        locals,
+        root,
         tape: global_tape.then(|| TapeNeed { bytes_per_thread: need, align: plan::tape_align(&plan) as u32 }),
         counter,
-        assumptions,
         stats: finish::count_sites(stats, &plan),
+        writes,
+        assumptions,
+        exclusive: exclusive.assumptions.clone(),
+        kept,
+        inserted,
+        shared: params.shared.clone(),
+        shared_inserted: params.inserted.clone(),
     })
+}
+
+/// Local variables become values, and what nobody needs goes.
+fn tidy(k: &mut Kernel, locals: &[(Value, Type)]) {
+    clean::promote(k, locals);
+    clean::remove_dead_code(k);
+    clean::simplify(k);
+    clean::remove_dead_code(k);
 }
 
 fn new_local(k: &mut Kernel, locals: &mut Vec<(Value, Type)>) -> Value {

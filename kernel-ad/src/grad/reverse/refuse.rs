@@ -160,7 +160,13 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
                     return Some(d.because(objects(k, input, *ptr)));
                 }
                 let Input { cfg, prov, activity, .. } = *input;
-                why = Extremum { k, cfg, prov, activity, split: false }.objection(i);
+                let split = input.is_final(*ptr);
+                why = match input.between {
+                    Some(_) if !split => {
+                        Some("between the two launches the memory may change; declare it as kept")
+                    }
+                    _ => Extremum { k, cfg, prov, activity, split }.objection(i),
+                };
                 why?;
             }
             let reason = order::reason(*op, result_carries);

@@ -13,6 +13,15 @@ use cranelift_entity::SecondaryMap;
 use shadow_mem::Stats;
 use std::collections::{HashMap, HashSet};
 
+/// Where the two sweeps meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The block of the forward sweep that returns.
+    pub exit: Block,
+    /// The first block of the reverse sweep.
+    pub first: Block,
+}
+
 /// State of the construction. The kernel itself travels in the builder.
 pub struct Sweep<'a> {
     /// Facts.
@@ -84,12 +93,13 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Builds the whole sweep behind the forward sweep's return.
-    pub fn build(&mut self, k: &mut Kernel, reversed: &HashSet<Block>) -> Result<()> {
+    /// Builds the whole sweep behind the forward sweep's return, but does not enter it from there. `None` when the kernel never
+    /// returns, so that there is nothing to differentiate.
+    pub fn build(&mut self, k: &mut Kernel, reversed: &HashSet<Block>) -> Result<Option<Ends>> {
         let order: Vec<Block> =
             self.input.cfg.rpo().iter().rev().copied().filter(|b| reversed.contains(b)).collect();
         let Some(&exit) = order.iter().find(|&&b| k.insts[k.terminator(b)].op == Op::Ret) else {
-            return Ok(()); // the kernel never returns, so there is nothing to differentiate
+            return Ok(None);
         };
         let mut b = KernelBuilder::new(k);
         for &f in &order {
@@ -135,11 +145,9 @@ impl<'a> Sweep<'a> {
             let zero = b.k.zero(ty);
             self.set(&mut b, var, zero);
         }
-        let t = k.terminator(exit);
-        k.insts[t].op = Op::Br { to: first };
         match self.bug.take() {
             Some(d) => Err(d),
-            None => Ok(()),
+            None => Ok(Some(Ends { exit, first })),
         }
     }
 

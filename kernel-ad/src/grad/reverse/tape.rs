@@ -18,7 +18,7 @@ pub enum Tape {
 }
 
 impl Tape {
-    fn position(self) -> Option<Value> {
+    pub fn position(self) -> Option<Value> {
         match self {
             Tape::None => None,
             Tape::Local { at, .. } | Tape::Global { at } => Some(at),
@@ -38,9 +38,9 @@ impl Sweep<'_> {
         let Some(position) = self.tape.position() else { return };
         let entry = b.k.entry();
         b.at = Cursor::At(entry, first_non_alloca(b.k, entry));
-        let zero = b.k.int(Type::I64, 0);
-        self.set(b, position, zero);
         let plan = self.plan;
+        let start = b.k.int(Type::I64, crate::plan::root_bytes(plan).into());
+        self.set(b, position, start);
         for (&l, frame) in &plan.frames {
             let region = self.input.regions.loops[l].clone();
             let end = b.k.blocks[region.latch].insts.len() - 1;
@@ -138,14 +138,14 @@ fn add_offset(b: &mut KernelBuilder<'_>, at: Value, offset: u64) -> Value {
 }
 
 /// Odd integers are stored in the next power of two of bytes.
-fn stored_type(ty: Type) -> Type {
+pub fn stored_type(ty: Type) -> Type {
     match ty {
         Type::Int(w) => Type::Int(w.max(8).next_power_of_two()),
         t => t,
     }
 }
 
-fn widen(b: &mut KernelBuilder<'_>, v: Value) -> Value {
+pub fn widen(b: &mut KernelBuilder<'_>, v: Value) -> Value {
     let ty = b.k.ty(v);
     let to = stored_type(ty);
     if to == ty {
@@ -155,7 +155,7 @@ fn widen(b: &mut KernelBuilder<'_>, v: Value) -> Value {
     }
 }
 
-fn first_non_alloca(k: &Kernel, b: Block) -> usize {
+pub fn first_non_alloca(k: &Kernel, b: Block) -> usize {
     let insts = &k.blocks[b].insts;
     insts.iter().rposition(|&i| matches!(k.insts[i].op, Op::Alloca { .. })).map_or(0, |i| i + 1)
 }

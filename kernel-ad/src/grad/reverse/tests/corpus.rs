@@ -5,6 +5,7 @@ use crate::case::Case;
 use crate::check;
 use crate::diag::Diagnostics;
 use crate::gen::{generate, GenOptions};
+use crate::grad::split;
 use crate::kernel::{print, verify, Kernel};
 use crate::plan::PlanOptions;
 use crate::read;
@@ -71,7 +72,8 @@ fn every_case_has_a_gradient() {
 fn failures(case: &Case, primal: &Kernel, options: &PlanOptions) -> Result<Vec<String>, Diagnostics> {
     let reverse = reverse(primal, &case.roles(), options)?;
     let forward = Err("not asked for".to_string());
-    let subject = check::Subject { case: case.clone(), primal: primal.clone(), reverse, forward };
+    let split = Ok(split(primal, &case.roles(), options)?);
+    let subject = check::Subject { case: case.clone(), primal: primal.clone(), reverse, forward, split };
     let few = check::Options { directions: 2, ..Default::default() };
     let report = check::with_engines(None, |e| check::ladder(&subject, e, &few, "none", &mut |_| {}))?;
     Ok(report.failed().into_iter().map(|f| format!("{f}: {:?}", report.finding(f))).collect())
