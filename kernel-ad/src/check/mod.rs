@@ -36,7 +36,7 @@ pub fn load_module(case: &Case, options: &ReadOptions) -> Result<ModuleSource> {
         options.compile.arch.clone_from(&case.arch);
     }
     options.functions.extend(&case.functions);
-    read::load(&case.module, &options)
+    read::load_for(&case.module, &options, &case.kernel)
 }
 
 /// The kernel of a case out of its module; checks that the case fits it.

@@ -54,7 +54,7 @@ pub fn emit(a: &EmitArgs) -> Result<Outcome> {
 }
 
 fn read(file: &Path, kernel: &str, source: &SourceArgs) -> Result<Kernel> {
-    output::load(file, &source.options())?.kernel(kernel)
+    output::load_for(file, &source.options(), Some(kernel))?.callable(kernel)
 }
 
 fn global(text: &str) -> Result<(String, Role)> {

@@ -31,14 +31,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Reads a module from a file, or LLVM IR or bitcode from standard input for `-`.
 pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
+    load_for(path, opts, None)
+}
+
+/// The same, for a kernel or device function of that name.
+pub fn load_for(path: &Path, opts: &ReadOptions, name: Option<&str>) -> Result<ModuleSource> {
     if path.to_str() != Some("-") {
-        return read::load(path, opts);
+        return match name {
+            Some(name) => read::load_for(path, opts, name),
+            None => read::load(path, opts),
+        };
     }
     let mut bytes = Vec::new();
     std::io::stdin()
         .read_to_end(&mut bytes)
         .map_err(|e| Diagnostic::new(Code::FileUnreadable, format!("cannot read standard input: {e}")))?;
-    read::read_module(&bytes, "<stdin>")
+    Ok(read::read_module(&bytes, "<stdin>")?.with_functions(&opts.functions))
 }
 
 /// A number of bytes for people.

@@ -115,6 +115,16 @@ pub fn emit_with<'a>(
     for k in &kernels {
         verify(k)?;
         check_architecture(k, target)?;
+        if k.is_function && *target == Target::Host {
+            let d = Diagnostic::new(
+                Code::NotOnTarget,
+                format!("`{}` is a device function, not a kernel", k.name),
+            );
+            return Err(d
+                .because("the CPU device runs kernels")
+                .help("`kernel-ad run` and `check` run it in a kernel of its own")
+                .into());
+        }
     }
     let layout = match (target, &subject) {
         (Target::Host, Subject::Gradient(g)) => host::tape_layout(g.mode),

@@ -70,7 +70,7 @@ impl Kernel {
 
     /// The same with options.
     pub fn load_with(path: impl AsRef<Path>, name: &str, options: &ReadOptions) -> Result<Kernel> {
-        Ok(Kernel { ir: read::load(path.as_ref(), options)?.kernel(name)? })
+        Ok(Kernel { ir: read::load_for(path.as_ref(), options, name)?.kernel(name)? })
     }
 
     /// Its Kernel IR.

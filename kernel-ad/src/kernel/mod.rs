@@ -281,6 +281,8 @@ pub struct Kernel {
     pub bounds: LaunchBounds,
     /// The tape, in gradient kernels that have one.
     pub tape: Option<TapeInfo>,
+    /// It is emitted as a function that other device code calls, not as a kernel that a host launches.
+    pub is_function: bool,
     /// Device functions that it calls; see [`Function`].
     pub functions: Vec<Arc<Function>>,
     const_ids: HashMap<(Type, Const), Value>,
@@ -303,6 +305,7 @@ impl Kernel {
             locs: PrimaryMap::new(),
             bounds: LaunchBounds::default(),
             tape: None,
+            is_function: false,
             functions: Vec::new(),
             const_ids: HashMap::new(),
             agg_ids: HashMap::new(),

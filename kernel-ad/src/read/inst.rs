@@ -2,7 +2,6 @@
 
 use super::flags::*;
 use super::translate::{refuse, Reader, Refusal, Step};
-use crate::canon::align_of;
 use crate::kernel::*;
 use crate::llvm::{Opcode, TypeKind, Val};
 use smallvec::SmallVec;
@@ -201,10 +200,7 @@ impl<'m> Reader<'m, '_> {
             (Opcode::LLVMRet, _) => {
                 if let (Some(to), 1) = (self.result, v.num_operands()) {
                     let val = self.operand(v, 0)?;
-                    self.build(|b| {
-                        let align = align_of(b.k, b.k.ty(val));
-                        b.store(to, val, MemFlags::plain(align));
-                    });
+                    self.build(|b| super::result::store(b, to, val));
                 }
                 Op::Ret
             }

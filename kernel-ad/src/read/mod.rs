@@ -19,6 +19,7 @@ mod ptx_convert;
 mod ptx_integer;
 mod ptx_memory;
 mod ptx_warp;
+mod result;
 mod shuffles;
 mod split;
 mod translate;
@@ -33,7 +34,7 @@ mod tests;
 pub use functions::{Functions, Registered};
 
 use crate::compile::{self, CompileOptions};
-use crate::diag::{Code, Diagnostic, Place, Result};
+use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::kernel::{AddrSpace, Arch, Kernel, LaunchBounds, Type};
 use crate::llvm::{Ir, ParseError};
 use inkwell::context::Context;
@@ -54,6 +55,7 @@ pub struct ModuleSource {
     file: String,
     bitcode: Vec<u8>,
     kernels: Vec<KernelInfo>,
+    device_functions: Vec<KernelInfo>,
     functions: Functions,
 }
 
@@ -62,13 +64,19 @@ pub struct ModuleSource {
 enum Root {
     /// A kernel.
     Kernel,
+    /// A device function as a kernel, in which every thread calls it; a result goes into an array with an element for each.
+    Threads,
     /// A device function whose calls stay calls: pointers may point anywhere, a result goes through a last parameter.
     Body,
 }
 
-/// What `list` shows of a kernel.
+/// What `list` shows of a kernel or a device function.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KernelInfo {
+    /// It is a device function.
+    pub is_function: bool,
+    /// LLVM type of a function's result; empty for none.
+    pub result: String,
     /// Symbol name.
     pub name: String,
     /// Name in the source language, if the symbol is mangled.
@@ -123,6 +131,24 @@ pub fn load(path: &Path, opts: &ReadOptions) -> Result<ModuleSource> {
     Ok(read_module(&bytes, &path.display().to_string())?.with_functions(&opts.functions))
 }
 
+/// As [`load`], for one kernel or device function: a compiler that dropped the function is told to keep it.
+pub fn load_for(path: &Path, opts: &ReadOptions, name: &str) -> Result<ModuleSource> {
+    let first = load(path, opts);
+    let source = path.extension().is_some_and(|e| e == "hip" || e == "cu");
+    let found = match &first {
+        Ok(module) => module.find(name).is_ok(),
+        Err(e) => e.0.iter().all(|d| d.code != Code::NoKernel),
+    };
+    if found || !source || opts.compile.keep_functions {
+        return first;
+    }
+    let compile = CompileOptions { keep_functions: true, ..opts.compile.clone() };
+    match load(path, &ReadOptions { compile, functions: opts.functions.clone() }) {
+        Ok(kept) if kept.find(name).is_ok() => Ok(kept),
+        _ => first,
+    }
+}
+
 /// Reads LLVM IR or bitcode, told apart by content. `file` names it in messages.
 pub fn read_module(bytes: &[u8], file: &str) -> Result<ModuleSource> {
     if module::is_bitcode(bytes, file)? {
@@ -140,7 +166,9 @@ fn parse(bytes: &[u8], file: &str) -> Result<ModuleSource> {
     let arch = module::arch(file, &ir.triple())?;
     let kernels: Vec<KernelInfo> =
         module::kernels(&ir, arch).into_iter().map(|f| module::info(&ir, arch, f)).collect();
-    if kernels.is_empty() {
+    let device_functions: Vec<KernelInfo> =
+        module::functions(&ir, arch).into_iter().map(|f| module::info(&ir, arch, f)).collect();
+    if kernels.is_empty() && device_functions.is_empty() {
         let d = Diagnostic::new(Code::NoKernel, format!("`{file}` holds no kernel"));
         let help =
             "kernels are `__global__` functions; one that nothing instantiates (a template) leaves no code";
@@ -150,6 +178,7 @@ fn parse(bytes: &[u8], file: &str) -> Result<ModuleSource> {
         file: file.to_string(),
         bitcode: ir.bitcode(),
         kernels,
+        device_functions,
         functions: Functions::default(),
     })
 }
@@ -165,37 +194,54 @@ impl ModuleSource {
         &self.kernels
     }
 
-    /// What is known of one kernel. `name` is its symbol or, when only one fits, its name in the source language, with or
+    /// The device functions that the module holds, in its order, without those of device libraries.
+    pub fn device_functions(&self) -> &[KernelInfo] {
+        &self.device_functions
+    }
+
+    /// What is known of one kernel or, when there is none of that name, of a device function. `name` is its symbol or, when only one fits, its name in the source language, with or
     /// without namespaces and template arguments.
     pub fn find(&self, name: &str) -> Result<&KernelInfo> {
-        if let Some(k) = self.kernels.iter().find(|k| k.name == name) {
-            return Ok(k);
+        match self.find_in(&self.kernels, name)? {
+            Some(k) => Ok(k),
+            None => self.find_in(&self.device_functions, name)?.ok_or_else(|| self.not_there(name)),
+        }
+    }
+
+    fn find_in<'s>(&self, all: &'s [KernelInfo], name: &str) -> Result<Option<&'s KernelInfo>> {
+        if let Some(k) = all.iter().find(|k| k.name == name) {
+            return Ok(Some(k));
         }
         for fits in [(|k, n| k == n) as fn(&str, &str) -> bool, |k, n| names::base_name(k) == n] {
-            let found: Vec<&KernelInfo> =
-                self.kernels.iter().filter(|k| fits(&k.source_name, name)).collect();
+            let found: Vec<&KernelInfo> = all.iter().filter(|k| fits(&k.source_name, name)).collect();
             match found[..] {
                 [] => {}
-                [one] => return Ok(one),
+                [one] => return Ok(Some(one)),
                 _ => {
                     let all: Vec<&str> = found.iter().map(|k| k.name.as_str()).collect();
+                    let what = if found[0].is_function { "functions" } else { "kernels" };
                     let d = Diagnostic::new(
                         Code::NoSuchKernel,
-                        format!("`{name}` names {} kernels of `{}`", found.len(), self.file),
+                        format!("`{name}` names {} {what} of `{}`", found.len(), self.file),
                     );
                     return Err(d.help(format!("give the symbol: {}", all.join(", "))).into());
                 }
             }
         }
+        Ok(None)
+    }
+
+    fn not_there(&self, name: &str) -> Diagnostics {
         let d = Diagnostic::new(Code::NoSuchKernel, format!("no kernel `{name}` in `{}`", self.file));
-        let near = names::similar(name, self.kernels.iter().map(|k| k.source_name.as_str()));
+        let all = || self.kernels.iter().chain(&self.device_functions);
+        let near = names::similar(name, all().map(|k| k.source_name.as_str()));
         let help = if near.is_empty() {
-            let all: Vec<&str> = self.kernels.iter().map(|k| k.source_name.as_str()).take(10).collect();
+            let all: Vec<&str> = all().map(|k| k.source_name.as_str()).take(10).collect();
             format!("it has {}", all.join(", "))
         } else {
             format!("did you mean {}?", near.join(" or "))
         };
-        Err(d.help(help).into())
+        d.help(help).into()
     }
 
     /// The same module, with derivatives of device functions.
@@ -204,17 +250,32 @@ impl ModuleSource {
         self
     }
 
-    /// One kernel, normalised. For `name` see [`ModuleSource::find`].
+    /// One kernel, normalised. For `name` see [`ModuleSource::find`]. A device function becomes a kernel in which every
+    /// thread calls it with the kernel's parameters; its result goes to the thread's element of a last parameter `result`.
     pub fn kernel(&self, name: &str) -> Result<Kernel> {
         let info = self.find(name)?;
+        self.whole(info, if info.is_function { Root::Threads } else { Root::Kernel })
+    }
+
+    /// One kernel, or one device function as a function that other device code calls: its result goes through a last
+    /// parameter `result`.
+    pub fn callable(&self, name: &str) -> Result<Kernel> {
+        let info = self.find(name)?;
+        let mut k = self.whole(info, if info.is_function { Root::Body } else { Root::Kernel })?;
+        k.is_function = info.is_function;
+        Ok(k)
+    }
+
+    fn whole(&self, info: &KernelInfo, root: Root) -> Result<Kernel> {
         if self.functions.is_empty() {
-            return Ok(self.root(&info.name, Root::Kernel, &[])?.0);
+            return Ok(self.root(&info.name, root, &[])?.0);
         }
         let ctx = Context::create();
         let ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
         let known = functions::resolve(&ir, &self.file, &self.functions)?;
         let keep: Vec<String> = known.iter().map(|k| k.symbol.clone()).collect();
-        let (mut k, _) = self.root(&info.name, Root::Kernel, &keep)?;
+        let keep: Vec<String> = keep.into_iter().filter(|s| *s != info.name).collect();
+        let (mut k, _) = self.root(&info.name, root, &keep)?;
         self.attach(&mut k, &known)?;
         Ok(k)
     }
@@ -230,9 +291,12 @@ impl ModuleSource {
         let mut k = Kernel::new(symbol, module::source(&ir, arch, f, &self.file));
         k.bounds = module::bounds(&ir, f);
         refuse_recursion(&ir, symbol)?;
-        normalise::normalise(&mut ir, arch, symbol, root == Root::Kernel, keep)?;
+        if let Some(p) = module::local_param(f).filter(|_| root != Root::Kernel) {
+            return Err(module::returns_through_memory(symbol, &p).into());
+        }
+        normalise::normalise(&mut ir, arch, symbol, root != Root::Body, keep)?;
         let f = ir.function(symbol).ok_or_else(gone)?;
-        translate::translate(&ir, f, k, keep)
+        translate::translate(&ir, f, k, keep, root == Root::Threads)
     }
 
     /// The LLVM module of one kernel as normalised, for people who want to see it.

@@ -82,6 +82,28 @@ pub(super) fn kernels<'m>(ir: &'m Ir<'_>, arch: Arch) -> Vec<Val<'m>> {
         .collect()
 }
 
+/// Device functions in the order of the module, without those of libraries, whose names are reserved.
+pub(super) fn functions<'m>(ir: &'m Ir<'_>, arch: Arch) -> Vec<Val<'m>> {
+    let kernels = kernels(ir, arch);
+    let library = |n: &str| n.starts_with("__") || n.starts_with("llvm.");
+    ir.functions()
+        .filter(|f| !f.is_declaration() && !f.is_var_arg() && !kernels.contains(f) && !library(&f.name()))
+        .collect()
+}
+
+/// The name of a parameter in the thread's own memory, which no host can pass.
+pub(super) fn local_param(f: Val<'_>) -> Option<String> {
+    let local = |p: &Val<'_>| p.ty().kind() == TypeKind::LLVMPointerTypeKind && p.ty().addr_space() == 5;
+    f.params().into_iter().find(local).map(|p| p.name())
+}
+
+/// A refusal of a function with such a parameter.
+pub(super) fn returns_through_memory(symbol: &str, param: &str) -> Diagnostic {
+    let name = super::names::source_name(symbol);
+    let message = format!("the function `{name}` passes a struct through memory of its caller (`{param}`)");
+    Diagnostic::new(Code::UnsupportedCall, message).help("pass and return numbers and pointers")
+}
+
 /// Everything that `list` shows of a kernel.
 pub(super) fn info(ir: &Ir<'_>, arch: Arch, f: Val<'_>) -> KernelInfo {
     let mut shared_bytes = 0u64;
@@ -95,7 +117,11 @@ pub(super) fn info(ir: &Ir<'_>, arch: Arch, f: Val<'_>) -> KernelInfo {
         }
     }
     let name = f.name();
+    let is_function = !kernels(ir, arch).contains(&f);
+    let result = f.return_type().filter(|t| t.kind() != TypeKind::LLVMVoidTypeKind);
     KernelInfo {
+        is_function,
+        result: result.map_or(String::new(), |t| t.to_string()),
         source_name: super::names::source_name(&name),
         name,
         arch,

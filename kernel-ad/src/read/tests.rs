@@ -134,7 +134,12 @@ fn kernels_are_found_by_name() {
     assert_eq!(m.find("noted").expect("one").name, "noted");
     let many = m.find("axpy").expect_err("two").0.remove(0);
     assert!(many.help.expect("help").contains("_Z4axpyIdEvPT_"));
-    assert_eq!(code(m.kernel("plain")), Code::NoSuchKernel);
+    let plain = m.find("plain").expect("a function");
+    assert!(plain.is_function && m.device_functions() == [plain.clone()]);
+    assert!(
+        m.callable("plain").is_ok_and(|k| k.is_function) && m.kernel("plain").is_ok_and(|k| !k.is_function)
+    );
+    assert_eq!(code(m.kernel("plane")), Code::NoSuchKernel);
     let near = m.find("nited").expect_err("none").0.remove(0);
     assert!(near.help.expect("help").contains("noted"));
 }

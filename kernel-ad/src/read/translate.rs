@@ -1,6 +1,5 @@
 //! From a normalised LLVM function to Kernel IR: blocks, phis, values, places.
 
-use crate::canon::align_of;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};
 use crate::kernel::*;
 use crate::llvm::{Blk, Ir, Meta, Opcode, Ty, Val, ValueKind};
@@ -52,17 +51,19 @@ pub(super) struct Reader<'m, 'c> {
     pub launch_pointers: HashSet<Val<'m>>,
     /// Functions whose calls stay.
     pub keep: &'m [String],
-    /// Where the result of a function goes.
-    pub result: Option<Value>,
+    /// Where the result of a function goes, and the distance between the results of two threads.
+    pub result: Option<(Value, Option<u64>)>,
 }
 
 /// Translates the kernel or function `f`, with calls of the functions `keep`. `k` has its name, source and bounds, and
-/// nothing else yet. The type of a function's result comes with it; the result goes through a last parameter.
+/// nothing else yet. The type of a function's result comes with it; the result goes through a last parameter, with an
+/// element for each of the launch's `threads`.
 pub(super) fn translate<'m>(
     ir: &'m Ir<'_>,
     f: Val<'m>,
     k: Kernel,
     keep: &'m [String],
+    threads: bool,
 ) -> Result<(Kernel, Type)> {
     let mut r = Reader {
         ir,
@@ -83,7 +84,7 @@ pub(super) fn translate<'m>(
         result: None,
     };
     r.params(f);
-    let result = f.return_type().map_or(Type::Void, |ty| r.result_type(ty));
+    let result = f.return_type().map_or(Type::Void, |ty| r.result_type(ty, threads));
     let order = reverse_postorder(f);
     for &b in &order {
         let name = Some(b.name()).filter(|n| !n.is_empty());
@@ -169,7 +170,8 @@ impl<'m> Reader<'m, '_> {
     }
 
     /// The type of the result; it gets a parameter behind all others.
-    fn result_type(&mut self, ty: Ty<'m>) -> Type {
+    fn result_type(&mut self, ty: Ty<'m>, threads: bool) -> Type {
+        let (stride, align) = self.ir.layout_of(ty).unwrap_or((1, 1));
         let ty = match self.ty(ty) {
             Ok(ty) => ty,
             Err(e) => {
@@ -178,16 +180,17 @@ impl<'m> Reader<'m, '_> {
             }
         };
         if ty != Type::Void {
-            self.result = Some(self.k.add_param(Param {
+            let to = self.k.add_param(Param {
                 name: "result".into(),
                 ty: Type::Ptr(AddrSpace::Generic),
                 by_value: None,
-                noalias: false,
+                noalias: !threads,
                 readonly: false,
                 writeonly: false,
-                align: align_of(&self.k, ty),
+                align,
                 dereferenceable: 0,
-            }));
+            });
+            self.result = Some((to, threads.then_some(stride)));
         }
         ty
     }

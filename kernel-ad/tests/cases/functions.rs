@@ -109,3 +109,67 @@ fn inactive_functions_write_nothing_active() {
         assert!(e.0[0].place.as_ref().is_some_and(|p| p.line > 0), "{e}");
     }
 }
+
+// Catches: a function whose gradient is another than that of the kernel around it, a tape outside of the function, a result
+// or a parameter in another place than the documents say.
+#[test]
+fn a_function_becomes_a_function() {
+    use kernel_ad::interp::{self, Arg, Launch, Memory};
+    use kernel_ad::kernel::FloatTy::F32;
+    use shadow_mem::Role::*;
+    let module = read::load(&folder().join("functions.cu"), &ReadOptions::default()).unwrap();
+    let primal = module.callable("nested").unwrap();
+    let roles = kernel_ad::grad::Roles::of(&[Dup, Active, Dup]);
+    let gradient = kernel_ad::grad::reverse(&primal, &roles, &Default::default()).unwrap();
+    assert!(gradient.kernel.is_function && gradient.tape.is_none() && gradient.assumptions.is_empty());
+    let names: Vec<&str> = gradient.kernel.params.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["c", "x", "result", "c.shadow", "x.shadow", "result.shadow"]);
+
+    // Atomic adds to local memory do not exist, and adjoints of numbers may lie there.
+    let adds = gradient.kernel.iter_insts().filter_map(|(_, i)| match gradient.kernel.insts[i].op {
+        kernel_ad::kernel::Op::Accumulate { atomic, .. } => Some(atomic),
+        _ => None,
+    });
+    assert_eq!(adds.filter(|atomic| !atomic).count(), 1);
+
+    let c = [0.3, -0.2, 0.5, 0.7, -0.4, 0.9];
+    let value = |c: &[f64], x: f64| c[..5].iter().rev().fold(c[5], |y, c| y.sin() * x + c);
+    let mut memory = Memory::new();
+    let buffers: Vec<_> = [6, 1, 6, 1, 1].iter().map(|n| memory.alloc("buffer", &vec![0; 4 * n])).collect();
+    for (i, x) in c.iter().enumerate() {
+        memory.set_float(buffers[0], F32, i, *x);
+    }
+    memory.set_float(buffers[4], F32, 0, 1.0);
+    let mut args: Vec<Arg> = buffers.iter().map(|&b| Arg::Pointer(b)).collect();
+    args.insert(1, Arg::Float(0.8));
+    let launch = Launch { grid: [1; 3], block: [1; 3], shared: 0, args };
+    interp::run(&gradient.kernel, &launch, &mut memory, &interp::Options::wide()).unwrap();
+    let got = |b: usize, i: usize| memory.float(buffers[b], F32, i).unwrap();
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} instead of {b}");
+    near(got(1, 0), value(&c, 0.8));
+    near(got(3, 0), (value(&c, 0.8 + 1e-5) - value(&c, 0.8 - 1e-5)) / 2e-5);
+    for i in 0..6 {
+        let (mut more, mut less) = (c, c);
+        more[i] += 1e-5;
+        less[i] -= 1e-5;
+        near(got(2, i), (value(&more, 0.8) - value(&less, 0.8)) / 2e-5);
+    }
+    let host = kernel_ad::emit::emit(&gradient, &kernel_ad::emit::Target::Host, kernel_ad::emit::Format::Obj);
+    assert_eq!(host.map(|_| ()).unwrap_err().0[0].code, Code::NotOnTarget);
+    let target = kernel_ad::emit::Target::parse("nvptx:sm_80").unwrap();
+    let ptx = kernel_ad::emit::emit(&gradient, &target, kernel_ad::emit::Format::Asm).unwrap();
+    let text = String::from_utf8(ptx.bytes).unwrap();
+    assert!(text.contains(".visible .func nested_reverse") && !text.contains(".entry"), "{text}");
+}
+
+// Catches: a tape of a function that nobody can size.
+#[test]
+fn a_function_with_an_unbounded_tape_is_refused() {
+    use shadow_mem::Role::*;
+    let module = read::load(&folder().join("functions.cu"), &ReadOptions::default()).unwrap();
+    let primal = module.callable("chain").unwrap();
+    let roles = kernel_ad::grad::Roles::of(&[Dup, Const, Active, Active, Dup]);
+    let made = kernel_ad::grad::reverse(&primal, &roles, &Default::default());
+    let e = made.map(|_| ()).unwrap_err();
+    assert_eq!(e.0[0].code, Code::TapeTooLarge, "{e}");
+}

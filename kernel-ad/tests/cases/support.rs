@@ -105,6 +105,7 @@ const FEATURES: &[Feature] = &[
     told("asm", "inline assembly that is understood"),
     told("unknown asm", "inline assembly that is not understood, on differentiated data"),
     told("unknown call", "calls of unknown functions, on differentiated data"),
+    told("functions", "device functions by themselves"),
     told("registered", "device functions with a derivative of your own"),
     told("recursion", "recursion, indirect calls"),
     told("textures", "textures and surfaces"),

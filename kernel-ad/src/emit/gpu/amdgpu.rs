@@ -78,7 +78,8 @@ pub(super) fn header(m: &mut ModuleText, k: &Kernel, machine: &MachineSpec) -> H
     if let Some([x, y, z]) = k.bounds.required_block {
         tail += &format!(" !reqd_work_group_size {}", m.metadata(&format!("{{i32 {x}, i32 {y}, i32 {z}}}")));
     }
-    Header { convention: "amdgpu_kernel", by_value: "byref", tail }
+    let convention = if k.is_function { "" } else { "amdgpu_kernel" };
+    Header { convention, by_value: "byref", tail }
 }
 
 /// The constants by which ocml and ockl know the processor and the wanted accuracy.

@@ -39,7 +39,9 @@ pub(super) fn header(m: &mut ModuleText, k: &Kernel, cpu: &NvptxCpu) -> Header {
     let mut annotate = |key: &str, value: u32| {
         m.named_metadata("nvvm.annotations", &format!("{{ptr {name}, !\"{key}\", i32 {value}}}"));
     };
-    annotate("kernel", 1);
+    if !k.is_function {
+        annotate("kernel", 1);
+    }
     if let Some(block) = k.bounds.required_block {
         for (axis, n) in ["x", "y", "z"].iter().zip(block) {
             annotate(&format!("reqntid{axis}"), n);
@@ -55,7 +57,8 @@ pub(super) fn header(m: &mut ModuleText, k: &Kernel, cpu: &NvptxCpu) -> Header {
         "nounwind convergent \"target-cpu\"=\"{}\" \"target-features\"=\"{}\"",
         machine.cpu, machine.features
     );
-    Header { convention: "ptx_kernel", by_value: "byval", tail: m.attribute_group(&attributes) }
+    let convention = if k.is_function { "" } else { "ptx_kernel" };
+    Header { convention, by_value: "byval", tail: m.attribute_group(&attributes) }
 }
 
 impl Ops for Nvptx<'_> {

@@ -25,7 +25,7 @@ mod warp;
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
 use crate::canon::{canonicalise, drain};
 use crate::cfg::{Cfg, DomTree};
-use crate::diag::Result;
+use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
 use crate::grad::shadow::insert_shadows;
 use crate::grad::shared::{add_shared, clear_at_entry, SharedShadow};
@@ -103,7 +103,13 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
     let mut k = idiom::recognise(&given);
-    let exclusive = idiom::claim(&mut k, roles);
+    // Nobody launches a function: nothing can be assumed of its callers' threads and buffers.
+    let own = PlanOptions { assume_distinct: false, local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
+    let options = if primal.is_function { &own } else { options };
+    let exclusive = match primal.is_function {
+        true => Default::default(),
+        false => idiom::claim(&mut k, roles),
+    };
     let settled = idiom::settle(&mut k, roles);
     let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
@@ -171,6 +177,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
                 let array = b.alloca(bytes as u64, 16, space);
                 Tape::Local { array, at }
             }
+            _ if primal.is_function => return Err(no_tape(primal)),
             _ => {
                 bare = need.is_none().then(|| k.clone());
                 finish::add_tape_params(&mut k, &mut specs, &need, plan::tape_align(&plan));
@@ -178,7 +185,10 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
             }
         }
     };
-    let own = finish::own_shadows(&facts, &input, &recipes.blocks);
+    let own = match primal.is_function {
+        true => Default::default(),
+        false => finish::own_shadows(&facts, &input, &recipes.blocks),
+    };
     let private = |ptr: Value| finish::is_private(&prov, &own, ptr);
     let mut sweep = Sweep::new(&input, &plan, &recipes.blocks, place, &private);
     sweep.locals = locals;
@@ -222,6 +232,17 @@ fn tidy(k: &mut Kernel, locals: &[(Value, Type)]) {
     clean::remove_dead_code(k);
     clean::simplify(k);
     clean::remove_dead_code(k);
+}
+
+/// Bytes of local memory that the tape of a function may take.
+const FUNCTION_TAPE: u64 = 1 << 15;
+
+fn no_tape(k: &Kernel) -> Diagnostics {
+    let message = format!("the tape of the function `{}` has no bound known at compile time", k.name);
+    Diagnostic::new(Code::TapeTooLarge, message)
+        .because(format!("it lies in local memory, which has {FUNCTION_TAPE} bytes for it"))
+        .help("give its loops constant trip counts, or differentiate the kernel that calls it")
+        .into()
 }
 
 fn new_local(k: &mut Kernel, locals: &mut Vec<(Value, Type)>) -> Value {

@@ -364,7 +364,9 @@ impl<'a> Sweep<'a> {
             let ty = b.k.ty(v);
             let adj = self.read(b, slot, ty);
             let align = b.k.bytes(ty.scalar()) as u32;
-            self.accumulate(b, shadow, adj, align, true);
+            // A function gets a number from its caller, whose thread has an adjoint of its own for it.
+            let atomic = !b.k.is_function;
+            self.accumulate(b, shadow, adj, align, atomic);
         }
     }
 

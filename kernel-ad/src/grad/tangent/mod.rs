@@ -49,7 +49,10 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
     let mut primal = idiom::recognise(&given);
-    let exclusive = idiom::claim(&mut primal, roles);
+    let exclusive = match given.is_function {
+        true => Exclusive::default(),
+        false => idiom::claim(&mut primal, roles),
+    };
     let settled = idiom::settle(&mut primal, roles);
     let primal = &primal;
     let mut params = primal_specs(primal, roles)?;
