@@ -112,6 +112,10 @@ KAD_DEV double min(double a, float b) { return fmin(a, (double)b); }
 KAD_DEV double max(float a, double b) { return fmax((double)a, b); }
 KAD_DEV double max(double a, float b) { return fmax(a, (double)b); }
 
+// Addresses within a space, as numbers.
+KAD_DEV size_t __cvta_generic_to_shared(const void *p) { return (size_t)(const void __attribute__((address_space(3))) *)p; }
+KAD_DEV size_t __cvta_generic_to_global(const void *p) { return (size_t)(const void __attribute__((address_space(1))) *)p; }
+
 // Cache hints of loads and stores are hints: plain accesses.
 #define KAD_CACHE(T) \
   KAD_DEV T __ldcg(const T *p) { return *p; } \

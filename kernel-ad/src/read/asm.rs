@@ -2,7 +2,7 @@
 //! not known is refused; the rest is inert and carried through word for word.
 
 use super::translate::{refuse, Reader, Refusal, Step};
-use super::{call, ptx};
+use super::{call, ptx, units};
 use crate::kernel::*;
 use crate::llvm::Val;
 use smallvec::SmallVec;
@@ -85,9 +85,8 @@ impl<'m> Reader<'m, '_> {
             constraints.split(',').filter(|c| !c.starts_with(['=', '~'])).map(|c| c.parse().ok()).collect();
         let call = AsmCall { args, ret, outputs, tied };
         if text.contains("%envreg") {
-            return Err(call::unsupported_call(
-                "the launch's environment registers, by which the whole grid synchronises,".into(),
-            ));
+            // Where cooperative groups find what the blocks of a grid wait at.
+            return Err(call::grid_sync(text.trim()));
         }
         let body = without_comments(&text).replace(['\n', '\t', '\r'], " ");
         let statements = parse(&body);
@@ -119,6 +118,12 @@ impl<'m> Reader<'m, '_> {
                 }
                 Some(None) => return Ok(()),
                 None => {}
+            }
+        }
+        for s in &statements {
+            let word = s.words.first().copied().unwrap_or("");
+            if let Some(refusal) = units::assembly(word, &s.words.join(".")) {
+                return Err(refusal);
             }
         }
         let bad = statements.iter().find(|s| {

@@ -1,7 +1,7 @@
 //! Calls: library functions, intrinsics, inline assembly, and the few calls that stay calls.
 
 use super::translate::{refuse, Reader, Refusal, Step};
-use super::{flags, split};
+use super::{flags, split, units};
 use crate::diag::Code;
 use crate::kernel::*;
 use crate::llvm::{Val, ValueKind};
@@ -83,6 +83,9 @@ impl<'m> Reader<'m, '_> {
                 Err(e) => refuse(format!("call of `{name}`: {e}")),
             };
         }
+        if let Some(refusal) = name.strip_prefix("llvm.").and_then(units::intrinsic) {
+            return Err(refusal);
+        }
         if let Some(rest) = name.strip_prefix("llvm.nvvm.") {
             return self.nvvm(v, rest);
         }
@@ -93,7 +96,7 @@ impl<'m> Reader<'m, '_> {
             return self.llvm_intrinsic(v, rest);
         }
         if GRID_SYNC.contains(&name.as_str()) {
-            return Err(unsupported_call(format!("`{name}` synchronises the whole grid")));
+            return Err(grid_sync(&name));
         }
         if self.keep.contains(&name) && !callee.is_declaration() {
             let (args, ty) = (self.args(v)?, self.ty(v.ty())?);
@@ -156,6 +159,14 @@ impl<'m> Reader<'m, '_> {
             }
             _ => refuse(format!("intrinsic `llvm.{name}`")),
         }
+    }
+}
+
+/// The barrier of a cooperative launch.
+pub(super) fn grid_sync(name: &str) -> Refusal {
+    Refusal {
+        help: Some("end the kernel there, and launch what follows as a kernel of its own".into()),
+        ..unsupported_call(format!("`{name}` synchronises the whole grid"))
     }
 }
 

@@ -211,9 +211,10 @@ impl<'m> Reader<'m, '_> {
     fn address(&self, c: Val<'m>) -> Step<(Val<'m>, i64)> {
         match (c.kind(), c.opcode()) {
             (ValueKind::LLVMGlobalVariableValueKind, _) => Ok((c, 0)),
-            (ValueKind::LLVMFunctionValueKind, _) => {
-                refuse(format!("the address of function `{}`", c.name()))
-            }
+            (ValueKind::LLVMFunctionValueKind, _) => Err(super::call::unsupported_call(format!(
+                "the address of `{}`: a function that is known only when the kernel runs",
+                super::names::source_name(&c.name())
+            ))),
             (_, Some(Opcode::LLVMAddrSpaceCast | Opcode::LLVMBitCast)) => match c.operand(0) {
                 Some(o) => self.address(o),
                 None => refuse(format!("initial contents `{c}`")),

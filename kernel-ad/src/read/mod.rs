@@ -25,6 +25,7 @@ mod split;
 mod translate;
 mod trial;
 mod types;
+mod units;
 
 #[cfg(test)]
 mod intrinsic_tests;

@@ -122,12 +122,12 @@ impl<'m> Reader<'m, '_> {
         if let (Some(s), Type::Int(32)) = (special_register(reg), ty) {
             return self.one(v, Op::Special(s), Type::I32);
         }
+        if reg.starts_with("envreg") {
+            return Err(super::call::grid_sync(&format!("%{reg}")));
+        }
         // Timers, grid ids and the like have no meaning for us; they are carried as the instruction that reads them.
         let (kind, class) = if ty == Type::I64 { ("u64", "=l") } else { ("u32", "=r") };
-        let register = match reg.strip_prefix("envreg") {
-            Some(_) => reg.to_string(),
-            None => reg.replace("lanemask.", "lanemask_"),
-        };
+        let register = reg.replace("lanemask.", "lanemask_");
         let op = asm_op(&format!("mov.{kind} $0, %{register};"), class, true, smallvec![]);
         self.one(v, op, ty)
     }
