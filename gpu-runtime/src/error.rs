@@ -81,7 +81,10 @@ pub enum Error {
         /// For whom it waits.
         reason: String,
     },
-    /// A call of a driver failed.
+    /// A call of a GPU's driver failed.
+    #[error(transparent)]
+    Call(#[from] crate::driver::CallError),
+    /// A call of the system failed.
     #[error("{call}: {reason}")]
     Driver {
         /// The call.
@@ -89,4 +92,12 @@ pub enum Error {
         /// What the driver said.
         reason: String,
     },
+}
+
+impl Error {
+    /// No device, for want of a driver.
+    #[cfg(any(feature = "cuda", feature = "hip"))]
+    pub(crate) fn no_driver(kind: &str, why: gpu_runtime_forwarders::LoadError) -> Error {
+        Error::NoDevice { kind: kind.into(), reason: why.to_string() }
+    }
 }

@@ -11,13 +11,27 @@
 //! assert!(device.info().max_threads_per_block >= 1024);
 //! ```
 //!
-//! Devices: the CPU ([`cpu`]), always there. A launch on it is complete when the call returns.
+//! Devices: the CPU ([`cpu`]), always there; NVIDIA GPUs with feature `cuda`, through the CUDA driver; AMD GPUs with feature
+//! `hip`, through the HIP runtime. Neither CUDA nor ROCm is needed to build or to start a program: drivers are opened when a
+//! device is asked for.
+//!
+//! The bindings' build scripts (of cust and hip-sys) look for an installation all the same. In a workspace of your own, copy the lines
+//! of kernel-ad's `.cargo/config.toml`, or set `CUDA_LIBRARY_PATH` and have ROCm's headers installed.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod device;
+pub mod driver;
 mod error;
+pub mod gpu;
+#[cfg(feature = "hip")]
+pub mod hip;
 mod program;
+pub mod stream;
 
 pub use device::{Block, Device, DeviceInfo, DeviceKind, Function, LaunchReport, Module};
+pub use driver::CallError;
 pub use error::{Error, Result};
 pub use program::{Context, Program, Tape};
+pub use stream::{Event, Pinned, Stream};

@@ -103,6 +103,10 @@ impl CpuDevice {
             max_threads_per_block: MAX_THREADS_PER_BLOCK,
             max_shared_bytes: MAX_SHARED_BYTES,
             multiprocessors: self.inner.workers as u32,
+            processor: String::new(),
+            warp_size: 0,
+            memory_bytes: 0,
+            driver: "built in".into(),
         }
     }
 

@@ -81,6 +81,21 @@ impl Target {
         }
     }
 
+    /// The target to compile for when a device names its processor: that one, or for an NVIDIA processor newer than those that LLVM knows the
+    /// newest before it, since drivers compile PTX for their own.
+    pub fn for_device(name: &str) -> Result<Target> {
+        let own = Target::parse(name);
+        let newer = name.strip_prefix("nvptx:sm_").and_then(|n| n.parse::<u32>().ok());
+        match (own, newer) {
+            (Err(_), Some(sm)) if sm > NVPTX[0].sm => {
+                // An `a` stands for what runs on one processor alone.
+                let older = NVPTX.iter().rev().find(|c| c.sm <= sm && !c.name.ends_with('a'));
+                Ok(Target::Nvptx(*older.expect("the first is older")))
+            }
+            (own, _) => own,
+        }
+    }
+
     /// The target that a kernel's own processor is, or a common one of its architecture.
     pub fn of_source(source: &crate::kernel::Source) -> Target {
         let (family, fallback) = match source.arch {
@@ -222,6 +237,17 @@ mod tests {
             assert_eq!(e.0[0].code, Code::BadTarget);
             assert!(e.to_string().contains(says), "{e}");
         }
+    }
+
+    /// Would catch a newer card that is refused although it takes the PTX of an older one.
+    #[test]
+    fn newer_processors() {
+        let of = |name: &str| Target::for_device(name).map(|t| t.to_string());
+        assert_eq!(of("nvptx:sm_86").unwrap(), "nvptx:sm_86");
+        assert_eq!(of("nvptx:sm_88").unwrap(), "nvptx:sm_87");
+        assert_eq!(of("nvptx:sm_120").unwrap(), "nvptx:sm_90");
+        assert_eq!(of("amdgpu:gfx90a:sramecc+:xnack-").unwrap(), "amdgpu:gfx90a:sramecc+:xnack-");
+        assert!(of("nvptx:sm_61").is_err() && of("amdgpu:gfx1250").is_err());
     }
 
     /// Would catch a wrong constant given to ocml.

@@ -148,7 +148,7 @@ impl Device {
         gpu_runtime::Device::cpu().into()
     }
 
-    /// The device of that name: `cpu`, `cuda`, `hip`, or `auto`.
+    /// The device of that name: `cpu`, `cuda`, `cuda:1`, `hip`, or `auto`, the first GPU that is there or else the CPU.
     pub fn open(name: &str) -> Result<Device> {
         Ok(gpu_runtime::Device::open(name).map_err(errors::device)?.into())
     }
@@ -160,7 +160,7 @@ impl Device {
 
     /// The target that its kernels are compiled for.
     pub fn target(&self) -> Result<Target> {
-        Target::parse(&self.context.device().info().target)
+        Target::for_device(&self.context.device().info().target)
     }
 
     /// Compiles augmented and reverse kernel for this device and loads them.

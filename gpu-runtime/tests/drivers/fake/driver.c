@@ -1,0 +1,211 @@
+// A driver without a GPU: device memory is host memory, kernels are two functions below. With -DHIP it is a HIP runtime, else a CUDA driver.
+// FAKE_FAIL="cuMemAlloc_v2=2" makes a function answer with that code, "...=2@3" from its third call on. FAKE_DEVICES says how many GPUs there are.
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HIP
+#define NAME(cu, hip) hip
+#define NOT_FOUND 500
+#else
+#define NAME(cu, hip) cu
+#define NOT_FOUND 500
+#endif
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+#define BEGIN(name) do { int bad_ = fault(TEXT(name)); if (bad_) return bad_; } while (0)
+#define FN(cu, hip) int NAME(cu, hip)
+
+static long live_bytes, live_handles, kernels_run;
+
+// For the tests: what is held.
+long fake_live_bytes(void) { return live_bytes; }
+long fake_live_handles(void) { return live_handles; }
+long fake_kernels_run(void) { return kernels_run; }
+
+static int fault(const char *name) {
+    static struct { char name[64]; long calls; } seen[128];
+    const char *want = getenv("FAKE_FAIL");
+    if (!want) return 0;
+    size_t n = strlen(name);
+    if (strncmp(want, name, n) || want[n] != '=') return 0;
+    char *end;
+    long code = strtol(want + n + 1, &end, 10), from = *end == '@' ? strtol(end + 1, 0, 10) : 1;
+    for (int i = 0; i < 128; i++) {
+        if (!seen[i].name[0]) snprintf(seen[i].name, sizeof seen[i].name, "%.63s", name);
+        if (!strcmp(seen[i].name, name)) return ++seen[i].calls >= from ? (int)code : 0;
+    }
+    return 0;
+}
+
+static int devices(void) { const char *n = getenv("FAKE_DEVICES"); return n ? atoi(n) : 1; }
+
+FN(cuInit, hipInit)(unsigned flags) { BEGIN(NAME(cuInit, hipInit)); return flags || devices() ? 0 : 100; }
+FN(cuDeviceGetCount, hipGetDeviceCount)(int *n) {
+    BEGIN(NAME(cuDeviceGetCount, hipGetDeviceCount));
+    *n = devices();
+    return NAME(0, devices() ? 0 : 100);
+}
+FN(cuDeviceGet, hipDeviceGet)(int *d, int i) { BEGIN(NAME(cuDeviceGet, hipDeviceGet)); *d = i; return 0; }
+FN(cuDeviceGetName, hipDeviceGetName)(char *s, int n, int d) { snprintf(s, n, "Fake GPU %d", d); return 0; }
+FN(cuDeviceTotalMem_v2, hipDeviceTotalMem)(size_t *n, int d) { (void)d; *n = 1 << 30; return 0; }
+FN(cuDeviceGetAttribute, hipDeviceGetAttribute)(int *x, int what, int d) {
+    (void)d;
+    BEGIN(NAME(cuDeviceGetAttribute, hipDeviceGetAttribute));
+    switch (what) {
+#ifdef HIP
+    case 56: *x = 1024; return 0;  // threads per block
+    case 74: *x = 65536; return 0; // shared memory per block
+    case 63: *x = 104; return 0;   // multiprocessors
+    case 87: *x = 64; return 0;    // warp size
+#else
+    case 1: *x = 1024; return 0;
+    case 97: *x = 99 << 10; return 0;
+    case 16: *x = 68; return 0;
+    case 10: *x = 32; return 0;
+    case 75: *x = 8; return 0; // compute capability
+    case 76: *x = 6; return 0;
+#endif
+    default: return 1;
+    }
+}
+FN(cuMemGetInfo_v2, hipMemGetInfo)(size_t *free, size_t *total) { *total = 1 << 30; *free = *total - live_bytes; return 0; }
+FN(cuDriverGetVersion, hipRuntimeGetVersion)(int *v) { *v = NAME(12040, 60200000); return 0; }
+
+#ifdef HIP
+int hipGetDevice(int *d) { *d = 0; return 0; }
+int hipSetDevice(int d) { BEGIN(hipSetDevice); return d < devices() ? 0 : 101; }
+int hipDeviceSynchronize(void) { BEGIN(hipDeviceSynchronize); return 0; }
+// The name's place in the struct is nobody's business.
+int hipGetDevicePropertiesR0600(void *p, int d) { (void)d; strcpy((char *)p + 1160, "gfx90a:sramecc+:xnack-"); return 0; }
+const char *hipGetErrorName(int e) { return e == 2 ? "hipErrorOutOfMemory" : e == 719 ? "hipErrorLaunchFailure" : "hipErrorFake"; }
+const char *hipGetErrorString(int e) { return e == 2 ? "out of memory" : "what the fake runtime says"; }
+#else
+int cuDevicePrimaryCtxRetain(void **c, int d) { BEGIN(cuDevicePrimaryCtxRetain); *c = (void *)(uintptr_t)(d + 1); live_handles++; return 0; }
+int cuDevicePrimaryCtxRelease_v2(int d) { (void)d; live_handles--; return 0; }
+int cuCtxGetDevice(int *d) { *d = 0; return 0; }
+int cuCtxSetCurrent(void *c) { BEGIN(cuCtxSetCurrent); return c ? 0 : 201; }
+int cuCtxPushCurrent_v2(void *c) { (void)c; return 0; }
+int cuCtxPopCurrent_v2(void **c) { (void)c; return 0; }
+int cuCtxGetCurrent(void **c) { *c = (void *)1; return 0; }
+int cuCtxSynchronize(void) { BEGIN(cuCtxSynchronize); return 0; }
+int cuGetErrorName(int e, const char **s) {
+    *s = e == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : e == 719 ? "CUDA_ERROR_LAUNCH_FAILED" : e == 999 ? "CUDA_ERROR_UNKNOWN" : "CUDA_ERROR_FAKE";
+    return 0;
+}
+int cuGetErrorString(int e, const char **s) { *s = e == 2 ? "out of memory" : "what the fake driver says"; return 0; }
+#endif
+
+// Blocks with a header that holds their size.
+static int take(uintptr_t *at, size_t n) {
+    if (n > 1 << 30) return 2;
+    char *p = aligned_alloc(256, (n + 511) / 256 * 256);
+    if (!p) return 2;
+    memset(p, 0xa5, (n + 511) / 256 * 256); // device memory comes as it is
+    memcpy(p, &n, sizeof n);
+    live_bytes += n;
+    *at = (uintptr_t)p + 256;
+    return 0;
+}
+static int give(uintptr_t at) {
+    size_t n;
+    memcpy(&n, (char *)at - 256, sizeof n);
+    live_bytes -= n;
+    free((char *)at - 256);
+    return 0;
+}
+FN(cuMemAlloc_v2, hipMalloc)(uintptr_t *at, size_t n) { BEGIN(NAME(cuMemAlloc_v2, hipMalloc)); return take(at, n); }
+FN(cuMemFree_v2, hipFree)(uintptr_t at) { BEGIN(NAME(cuMemFree_v2, hipFree)); return give(at); }
+#ifdef HIP
+int hipHostMalloc(uintptr_t *at, size_t n, unsigned f) { (void)f; BEGIN(hipHostMalloc); return take(at, n); }
+int hipHostFree(uintptr_t at) { return give(at); }
+#else
+int cuMemAllocHost_v2(uintptr_t *at, size_t n) { BEGIN(cuMemAllocHost_v2); return take(at, n); }
+int cuMemFreeHost(uintptr_t at) { return give(at); }
+#endif
+FN(cuMemcpyHtoDAsync_v2, hipMemcpyHtoDAsync)(void *d, const void *s, size_t n, void *q) {
+    (void)q; BEGIN(NAME(cuMemcpyHtoDAsync_v2, hipMemcpyHtoDAsync)); memmove(d, s, n); return 0;
+}
+FN(cuMemcpyDtoHAsync_v2, hipMemcpyDtoHAsync)(void *d, const void *s, size_t n, void *q) {
+    (void)q; BEGIN(NAME(cuMemcpyDtoHAsync_v2, hipMemcpyDtoHAsync)); memmove(d, s, n); return 0;
+}
+FN(cuMemcpyDtoDAsync_v2, hipMemcpyDtoDAsync)(void *d, const void *s, size_t n, void *q) {
+    (void)q; BEGIN(NAME(cuMemcpyDtoDAsync_v2, hipMemcpyDtoDAsync)); memmove(d, s, n); return 0;
+}
+FN(cuMemsetD8Async, hipMemsetD8Async)(void *d, unsigned char x, size_t n, void *q) {
+    (void)q; BEGIN(NAME(cuMemsetD8Async, hipMemsetD8Async)); memset(d, x, n); return 0;
+}
+
+static int handle(void **h) { *h = malloc(8); live_handles++; return 0; }
+static int drop(void *h) { free(h); live_handles--; return 0; }
+#ifdef HIP
+int hipStreamCreateWithFlags(void **s, unsigned f) { (void)f; BEGIN(hipStreamCreateWithFlags); return handle(s); }
+int hipEventCreateWithFlags(void **e, unsigned f) { (void)f; BEGIN(hipEventCreateWithFlags); return handle(e); }
+#else
+int cuStreamCreateWithPriority(void **s, unsigned f, int p) { (void)f; (void)p; BEGIN(cuStreamCreateWithPriority); return handle(s); }
+int cuEventCreate(void **e, unsigned f) { (void)f; BEGIN(cuEventCreate); return handle(e); }
+#endif
+FN(cuStreamDestroy_v2, hipStreamDestroy)(void *s) { return drop(s); }
+FN(cuStreamSynchronize, hipStreamSynchronize)(void *s) { (void)s; BEGIN(NAME(cuStreamSynchronize, hipStreamSynchronize)); return 0; }
+FN(cuStreamQuery, hipStreamQuery)(void *s) { (void)s; return 0; }
+FN(cuStreamWaitEvent, hipStreamWaitEvent)(void *s, void *e, unsigned f) { (void)s; (void)e; (void)f; return 0; }
+FN(cuEventDestroy_v2, hipEventDestroy)(void *e) { return drop(e); }
+FN(cuEventRecord, hipEventRecord)(void *e, void *s) { (void)e; (void)s; BEGIN(NAME(cuEventRecord, hipEventRecord)); return 0; }
+FN(cuEventSynchronize, hipEventSynchronize)(void *e) { (void)e; BEGIN(NAME(cuEventSynchronize, hipEventSynchronize)); return 0; }
+FN(cuEventElapsedTime, hipEventElapsedTime)(float *ms, void *a, void *b) { (void)a; (void)b; *ms = 0.25f; return 0; }
+
+// Every module has the kernels `scale` and `sum3`, and the variable `weights` of 16 bytes.
+struct module { char weights[16]; };
+static int load(void **m) { *m = calloc(1, sizeof(struct module)); live_handles++; return 0; }
+#ifdef HIP
+int hipModuleLoadData(void **m, const void *image) { (void)image; BEGIN(hipModuleLoadData); return load(m); }
+#else
+int cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options, void **values) {
+    if (strstr(image, "bad instruction") && n == 2 && options[0] == 5) {
+        snprintf(values[0], (size_t)values[1], "ptxas application ptx input, line 7; error: Unknown symbol 'bad'");
+        return 218;
+    }
+    BEGIN(cuModuleLoadDataEx);
+    return load(m);
+}
+#endif
+FN(cuModuleUnload, hipModuleUnload)(void *m) { return drop(m); }
+FN(cuModuleGetFunction, hipModuleGetFunction)(uintptr_t *f, void *m, const char *name) {
+    (void)m;
+    BEGIN(NAME(cuModuleGetFunction, hipModuleGetFunction));
+    *f = !strcmp(name, "scale") ? 1 : !strcmp(name, "sum3") ? 2 : 0;
+    return *f ? 0 : NOT_FOUND;
+}
+FN(cuModuleGetGlobal_v2, hipModuleGetGlobal)(uintptr_t *at, size_t *n, void *m, const char *name) {
+    if (strcmp(name, "weights")) return NOT_FOUND;
+    *at = (uintptr_t)m;
+    *n = 16;
+    return 0;
+}
+FN(cuFuncGetAttribute, hipFuncGetAttribute)(int *x, int what, void *f) {
+    (void)f;
+    *x = what == 0 ? 512 : what == 1 ? 1024 : what == 4 ? 40 : 0;
+    return 0;
+}
+static int allowed[3];
+FN(cuFuncSetAttribute, hipFuncSetAttribute)(uintptr_t f, int what, int x) { if (what == 8) allowed[f] = x; return 0; }
+FN(cuLaunchKernel, hipModuleLaunchKernel)(uintptr_t f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                                          unsigned shared, void *s, void **params, void **extra) {
+    (void)s; (void)extra;
+    BEGIN(NAME(cuLaunchKernel, hipModuleLaunchKernel));
+    if (NAME(shared + 1024 > 48 << 10 && (int)shared > allowed[f], 0)) return 1;
+    kernels_run++;
+    if (f == 1) { // scale(float *x, int n, float a)
+        float *x = *(float **)params[0], a = *(float *)params[2];
+        unsigned threads = gx * gy * gz * bx * by * bz;
+        for (unsigned i = 0; i < threads && i < *(unsigned *)params[1]; i++) x[i] *= a;
+    } else { // sum3(double *out, struct { int8_t a; double b; int16_t c; })
+        char *p = params[1];
+        double b; int16_t c;
+        memcpy(&b, p + 8, 8);
+        memcpy(&c, p + 16, 2);
+        **(double **)params[0] = p[0] + b + c;
+    }
+    return 0;
+}
