@@ -43,6 +43,9 @@ pub enum Command {
     Emit(EmitArgs),
     Run(RunArgs),
     Check(CheckArgs),
+    Survey(SurveyArgs),
+    Pack(PackArgs),
+    Devices(DevicesArgs),
 }
 
 impl Command {
@@ -54,6 +57,9 @@ impl Command {
             Command::Emit(a) => a.json,
             Command::Run(a) => a.json,
             Command::Check(a) => a.json,
+            Command::Survey(a) => a.json,
+            Command::Pack(_) => false,
+            Command::Devices(a) => a.json,
         }
     }
 }
@@ -234,6 +240,55 @@ pub struct CheckArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Check many cases on one device and measure them: verdict, time of primal and gradient, one row a case
+///
+/// Times are the device's own (events around the kernel), the shortest of several launches. GB/s are the bytes of all buffers by the
+/// primal's time, to be compared with the rate of a copy inside the device's memory.
+#[derive(Args, Debug)]
+pub struct SurveyArgs {
+    /// Case files (TOML)
+    #[arg(required = true)]
+    pub cases: Vec<PathBuf>,
+    /// Where compiled kernels run
+    #[arg(long, default_value = "auto", value_name = "cpu|cuda|hip|auto")]
+    pub device: String,
+    /// Launches of which the fastest counts
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub repeat: u32,
+    /// Instructions that a run may interpret, and all central differences together; what needs more is skipped
+    #[arg(long, default_value_t = 2_000_000_000, value_name = "N")]
+    pub max_steps: u64,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Show the devices of this machine, and why others are not there
+#[derive(Args, Debug)]
+pub struct DevicesArgs {
+    /// Measure how fast each copies inside its memory
+    #[arg(long)]
+    pub measure: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Copy cases with all that they need into one folder, sources compiled to bitcode: for machines without clang, and for reports
+#[derive(Args, Debug)]
+pub struct PackArgs {
+    /// Case files (TOML)
+    #[arg(required = true)]
+    pub cases: Vec<PathBuf>,
+    /// Folder; made if it is not there
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
     #[command(flatten)]
     pub source: SourceArgs,
 }

@@ -5,11 +5,14 @@
 
 mod args;
 mod check;
+mod devices;
 mod grad;
 mod list;
 mod output;
+mod pack;
 mod progress;
 mod run;
+mod survey;
 
 use crate::diag::{render, Diagnostics, Family, Result};
 use args::{Cli, Command};
@@ -50,6 +53,9 @@ fn run(command: &Command) -> Result<Outcome> {
         Command::Emit(a) => grad::emit(a),
         Command::Run(a) => run::run(a),
         Command::Check(a) => check::run(a),
+        Command::Survey(a) => survey::run(a),
+        Command::Pack(a) => pack::run(a),
+        Command::Devices(a) => devices::run(a),
     }
 }
 

@@ -190,6 +190,11 @@ impl ModuleSource {
         &self.file
     }
 
+    /// The module as it was read, as LLVM bitcode.
+    pub fn bitcode(&self) -> &[u8] {
+        &self.bitcode
+    }
+
     /// All kernels, in the module's order.
     pub fn kernels(&self) -> &[KernelInfo] {
         &self.kernels
