@@ -61,8 +61,8 @@ fn errors_have_their_status() {
         (grad("control.cu", "nothing", roles), 2, "KAD0004"),
         (grad("control.cu", "if_else", "dup,out"), 2, "KAD0007"),
         (grad("control.cu", "if_else", "dup,out,active"), 2, "KAD0007"),
-        (grad("refused/refused.cu", "block_sum", "dup,out,const"), 3, "KAD0105"),
-        (vec!["run", "saxpy.toml", "--device", "cuda"], 4, "KAD0302"),
+        (grad("refused/refused.cu", "fetch_add", "dup,dup,out,const"), 3, "KAD0107"),
+        (vec!["run", "saxpy.toml", "--device", "cuda:99"], 4, "KAD0302"),
         (vec!["check", "nowhere.toml"], 2, "KAD0001"),
         (
             vec!["emit", "ll/square.ll", "--kernel", "square", "--target", "nvptx:sm_20", "-o", "-"],
@@ -75,7 +75,7 @@ fn errors_have_their_status() {
         assert!(stderr.contains(part), "{args:?}: {stderr}");
         assert_eq!(stdout, "", "{args:?}");
     }
-    let (_, stderr) = run(&grad("refused/refused.cu", "block_sum", roles), 3);
+    let (_, stderr) = run(&grad("refused/refused.cu", "fetch_add", "dup,dup,out,const"), 3);
     assert!(stderr.contains("refused.cu:") && stderr.contains('^'), "no excerpt of the source: {stderr}");
 }
 
@@ -158,4 +158,42 @@ fn run_writes_results() {
             "g.scale.shadow.npy"
         ]
     );
+}
+
+// Catches a packed case that lacks something, two files of one name that overwrite each other, and a survey that hides a failure or
+// loses a case.
+#[test]
+fn packed_cases_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().to_str().unwrap();
+    run(&["pack", "saxpy.toml", "hip/saxpy.toml", "matmul.toml", "-o", to], 0);
+    let mut names: Vec<String> =
+        std::fs::read_dir(to).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.iter().all(|n| n.ends_with(".bc") || n.ends_with(".toml")), "{names:?}");
+    assert!(names.contains(&"saxpy.toml".into()) && names.contains(&"saxpy-2.toml".into()), "{names:?}");
+    let [one, two] = ["saxpy.toml", "saxpy-2.toml"].map(|n| format!("{to}/{n}"));
+    let (json, _) = run(&["survey", "--device", "cpu", "--json", "--repeat", "1", &one, &two], 0);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    let cases = v["cases"].as_array().unwrap();
+    assert!(cases.len() == 2 && cases.iter().all(|c| c["passed"] == true), "{json}");
+    assert!(cases.iter().all(|c| c["primal_s"].as_f64().unwrap() > 0.0), "{json}");
+    let broken = format!("{to}/broken.toml");
+    std::fs::write(&broken, "kernel = 1").unwrap();
+    let (text, _) = run(&["survey", "--device", "cpu", "--repeat", "1", &one, &broken], 1);
+    assert!(text.contains("ERROR KAD") && text.contains("2 cases, 1 wrong"), "{text}");
+}
+
+// Catches a machine whose devices are not listed, or whose missing ones are not explained.
+#[test]
+fn devices_are_listed() {
+    let (json, _) = run(&["devices", "--json"], 0);
+    let v: Value = serde_json::from_str(&json).unwrap();
+    let kinds: Vec<_> =
+        v["devices"].as_array().unwrap().iter().map(|d| d["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[0], "cpu");
+    assert!(kinds.contains(&"cuda") || v["missing"].to_string().contains("no CUDA device"), "{json}");
+    assert!(kinds.contains(&"hip") || v["missing"].to_string().contains("no HIP device"), "{json}");
+    let (_, message) = run(&["run", "saxpy.toml", "--device", "cuda:99"], 4);
+    assert!(message.contains("no CUDA device"), "{message}");
 }
