@@ -26,8 +26,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a source location of a kernel.
-    pub fn of(k: &Kernel, loc: Loc) -> Place {
+    /// The place of a source location of a kernel: of the call in the user's file, where it lies in our own headers.
+    pub fn of(k: &Kernel, mut loc: Loc) -> Place {
+        while let (true, Some(call)) = (k.locs[loc].file.starts_with("<kernel-ad>"), k.locs[loc].inlined_at) {
+            loc = call;
+        }
         let d = &k.locs[loc];
         let mut inlined_at = Vec::new();
         let mut next = d.inlined_at;
