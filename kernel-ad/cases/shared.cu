@@ -183,3 +183,121 @@ extern "C" __global__ void softmax_block(const float *x, float *y, int *arg, int
     for (int i = t; i < n; i += blockDim.x) y[blockIdx.x * n + i] = expf(row[i] - top) / all;
     if (t == 0) arg[blockIdx.x] = top_at;
 }
+
+// Relaxation until no thread sees a change: how many rounds that takes is known at run time only.
+extern "C" __global__ void relax_until(const double *load, const double *k, double *u, int *rounds, double eps) {
+    __shared__ double s[34];
+    int t = threadIdx.x;
+    s[t + 1] = load[t];
+    if (t == 0) s[0] = s[33] = 0.0;
+    __syncthreads();
+    int count = 0, go_on;
+    do {
+        double next = k[t] * (s[t] + s[t + 2]) + load[t] * cos(s[t + 1]);
+        double change = fabs(next - s[t + 1]);
+        __syncthreads();
+        s[t + 1] = next;
+        count++;
+        go_on = __syncthreads_or(change > eps && count < 12);
+    } while (go_on);
+    u[t] = s[t + 1];
+    if (t == 0) *rounds = count;
+}
+
+// A tree of products in which threads return as soon as they have nothing left to do.
+extern "C" __global__ void leave_when_done(const double *x, double *y) {
+    __shared__ double s[64];
+    int t = threadIdx.x;
+    s[t] = 1.0 + x[blockIdx.x * 64 + t];
+    __syncthreads();
+    for (int d = 32; d > 0; d /= 2) {
+        if (t >= d) return;
+        s[t] *= s[t + d];
+        __syncthreads();
+    }
+    y[blockIdx.x] = s[0];
+}
+
+// Weighted histogram: bins in shared memory, added to atomically.
+extern "C" __global__ void histogram_shared(const float *w, const int *bin, float *out, int n, int bins) {
+    extern __shared__ float h[];
+    int t = threadIdx.x;
+    for (int b = t; b < bins; b += blockDim.x) h[b] = 0.0f;
+    __syncthreads();
+    for (int i = blockIdx.x * blockDim.x + t; i < n; i += gridDim.x * blockDim.x)
+        atomicAdd(&h[bin[i]], w[i] * w[i]);
+    __syncthreads();
+    for (int b = t; b < bins; b += blockDim.x) atomicAdd(&out[b], sinf(h[b]));
+}
+
+// Sparse rows, one block a row: the loop around the barriers has its bounds from memory.
+extern "C" __global__ void row_tiles(const int *start, const double *v, const double *x, double *y, int width) {
+    __shared__ double tile[16];
+    int t = threadIdx.x, row = blockIdx.x;
+    double sum = 0.0;
+    for (int k = start[row]; k < start[row + 1]; k += 16) {
+        int at = k + t;
+        tile[t] = at < start[row + 1] ? v[at] * v[at] : 0.0;
+        __syncthreads();
+        for (int j = 0; j < 16; j++) sum += tile[j] * x[(t + j) % width];
+        __syncthreads();
+    }
+    y[row * 16 + t] = sum;
+}
+
+// Layer norm of a row by one block: two levels of reduction, shuffles within warps and shared memory between them.
+extern "C" __global__ void layer_norm_block(const float *x, const float *g, const float *b, float *y, int n) {
+    __shared__ float sums[32];
+    __shared__ float squares[32];
+    __shared__ float mean, scale;
+    int t = threadIdx.x, lane = t & 31, warp = t >> 5, warps = (blockDim.x + 31) >> 5;
+    float v = t < n ? x[blockIdx.x * n + t] : 0.0f, s = v, q = v * v;
+    for (int d = 16; d > 0; d >>= 1) {
+        s += __shfl_down_sync(0xffffffffu, s, d);
+        q += __shfl_down_sync(0xffffffffu, q, d);
+    }
+    if (lane == 0) { sums[warp] = s; squares[warp] = q; }
+    __syncthreads();
+    if (t == 0) {
+        float a = 0.0f, c = 0.0f;
+        for (int w = 0; w < warps; w++) { a += sums[w]; c += squares[w]; }
+        mean = a / n;
+        scale = rsqrtf(c / n - mean * mean + 1e-3f);
+    }
+    __syncthreads();
+    if (t < n) y[blockIdx.x * n + t] = (v - mean) * scale * g[t] + b[t];
+}
+
+// A box of three dimensions: every thread averages over its neighbours in the block.
+extern "C" __global__ void box_3d(const float *in, float *out, int nx, int ny, int nz) {
+    __shared__ float s[3][4][8];
+    int x = threadIdx.x, y = threadIdx.y, z = threadIdx.z;
+    int gx = blockIdx.x * blockDim.x + x, gy = blockIdx.y * blockDim.y + y, gz = blockIdx.z * blockDim.z + z;
+    bool inside = gx < nx && gy < ny && gz < nz;
+    int at = (gz * ny + gy) * nx + gx;
+    s[z][y][x] = inside ? in[at] : 0.0f;
+    __syncthreads();
+    float sum = 0.0f;
+    for (int dz = -1; dz <= 1; dz++)
+        for (int dy = -1; dy <= 1; dy++)
+            for (int dx = -1; dx <= 1; dx++) {
+                int a = z + dz, b = y + dy, c = x + dx;
+                if (a >= 0 && a < blockDim.z && b >= 0 && b < blockDim.y && c >= 0 && c < blockDim.x)
+                    sum += s[a][b][c] * s[z][y][x];
+            }
+    if (inside) out[at] = sum;
+}
+
+// The full block of 1024 threads, in the order that leaves no warp half idle, with the last rounds unrolled.
+extern "C" __global__ void large_block_norm(const float *x, float *y, int n) {
+    __shared__ float s[1024];
+    int t = threadIdx.x;
+    float v = t < n ? x[t] : 0.0f;
+    s[t] = v * v;
+    for (int d = 512; d > 0; d >>= 1) {
+        __syncthreads();
+        if (t < d) s[t] += s[t + d];
+    }
+    __syncthreads();
+    if (t < n) y[t] = v * rsqrtf(s[0] + 1e-6f);
+}

@@ -5,7 +5,6 @@
 //! CPUs", CC 2012). "The same" is said of threads that execute an instruction the same number of times.
 
 use crate::cfg::{Cfg, PostDomTree};
-use crate::facts::provenance::constant_offset;
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
 use std::collections::HashSet;
@@ -88,17 +87,26 @@ impl Uniform {
     }
 }
 
-/// What is read through the pointer is the same during the whole launch.
+/// Threads that read the same place together through this pointer find the same there: the memory does not change, or all
+/// threads share it. If one of them wrote to it between the same barriers, the loads of the others would race with that.
 fn keeps(k: &Kernel, ptr: Value, mem: &MemFlags) -> bool {
     if mem.volatile || mem.ordering.is_some() {
         return false;
     }
-    if mem.invariant || k.ty(ptr) == Type::Ptr(AddrSpace::Constant) {
-        return true;
+    mem.invariant || k.ty(ptr) == Type::Ptr(AddrSpace::Constant) || is_shared_by_all(k, ptr)
+}
+
+/// The pointer points into a parameter's memory or a variable, not into a local array or who knows what.
+fn is_shared_by_all(k: &Kernel, ptr: Value) -> bool {
+    let mut at = ptr;
+    loop {
+        match (&k.values[at].def, k.def_op(at)) {
+            (ValueDef::Param(_) | ValueDef::Const(Const::Global(_)), _) => return true,
+            (_, Some(Op::PtrAdd { ptr, .. })) => at = *ptr,
+            (_, Some(Op::Cast { op: CastOp::AddrSpaceCast, a, .. })) => at = *a,
+            _ => return false,
+        }
     }
-    let base = constant_offset(k, ptr).map(|(base, _)| base);
-    let param = |v: Value| k.params.iter().enumerate().find(|(i, _)| k.param_value(*i as u32) == v);
-    base.and_then(param).is_some_and(|(_, p)| p.by_value.is_some() || (p.readonly && p.noalias))
 }
 
 /// Blocks that are reached from the successors of `from` without coming by `until`.

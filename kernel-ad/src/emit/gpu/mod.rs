@@ -42,6 +42,7 @@ define linkonce_odr hidden float @kad.nvvm.tanh.approx.f32(float %x) alwaysinlin
 pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) -> Result<GpuModule<'a>> {
     let machine = cpu.machine();
     let mut m = module(kernels, &machine)?;
+    kernels.iter().try_for_each(|k| fits_shared(k, NVPTX_SHARED, "ptxas accepts"))?;
     let mut needs_library = false;
     for k in kernels {
         let mut t = nvptx::Nvptx::new(*cpu, libraries);
@@ -77,6 +78,7 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
     }
     let machine = cpu.machine(warp_size);
     let mut m = module(kernels, &machine)?;
+    kernels.iter().try_for_each(|k| fits_shared(k, AMDGPU_SHARED, "a work group has"))?;
     m.named_metadata("llvm.module.flags", "{i32 1, !\"amdhsa_code_object_version\", i32 500}");
     let mut needs_library = false;
     for k in kernels {
@@ -113,6 +115,27 @@ fn module(kernels: &[&Kernel], machine: &crate::llvm::MachineSpec) -> Result<Mod
     }
     let tm = machine.machine().map_err(|e| Diagnostic::new(Code::ToolMissing, e))?;
     Ok(ModuleText::new(&machine.triple, &crate::llvm::data_layout(&tm)))
+}
+
+/// Bytes of variables in shared memory that ptxas allows.
+const NVPTX_SHARED: u64 = 48 << 10;
+/// Bytes of local data share of a work group.
+const AMDGPU_SHARED: u64 = 64 << 10;
+
+/// Refuses kernels whose variables in shared memory, shadows among them, take more than there is.
+fn fits_shared(k: &Kernel, most: u64, who: &str) -> Result<()> {
+    let variables = || k.globals.values().filter(|v| v.space == AddrSpace::Shared && v.bytes > 0);
+    let total =
+        variables().fold(0u64, |at, v| at.next_multiple_of(v.align.max(1).into()).saturating_add(v.bytes));
+    if total <= most {
+        return Ok(());
+    }
+    let message = format!("kernel `{}` has {total} bytes of static shared memory, and {who} {most}", k.name);
+    let sizes: Vec<String> = variables().map(|v| format!("`{}` has {}", v.name, v.bytes)).collect();
+    Err(Diagnostic::new(Code::TooLarge, message)
+        .because(sizes.join(", "))
+        .help("use smaller tiles, or dynamic shared memory (extern __shared__), whose size the launch gives")
+        .into())
 }
 
 fn symbols(kernels: &[&Kernel]) -> Vec<String> {

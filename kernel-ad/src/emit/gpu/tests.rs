@@ -35,6 +35,24 @@ fn validate(ptx: &[u8], arch: &str) {
     assert!(out.status.success(), "{arch}: {message}\n{}", String::from_utf8_lossy(ptx));
 }
 
+/// Catches variables in shared memory, shadows among them, that only the driver would refuse.
+#[test]
+fn too_much_shared_memory_is_refused() {
+    let libraries = Libraries::none();
+    for (target, most) in [("nvptx:sm_80", 48 << 10), ("amdgpu:gfx90a", 64 << 10)] {
+        let target = Target::parse(target).expect("a target");
+        let arch = target.to_string().split(':').next().expect("a name").to_string();
+        let text = |bytes: u32| {
+            format!("global ptr.shared @s bytes {bytes} align 4 kernel @k() {arch} {{ e: store f32 1.0, ptr.shared @s, align 4 ret }}")
+        };
+        let fits = |bytes: u32| text_of(&target, &parse(&text(bytes)).expect("parses"), &libraries);
+        assert!(fits(most).is_ok());
+        let e = fits(most + 4).expect_err("too large");
+        assert_eq!(e.0[0].code, Code::TooLarge);
+        assert!(e.to_string().contains("`s` has"), "{e}");
+    }
+}
+
 fn text_of(target: &Target, k: &Kernel, libraries: &Libraries) -> Result<String> {
     Ok(match target {
         Target::Nvptx(cpu) => nvptx(&[k], cpu, libraries)?.text,

@@ -327,15 +327,14 @@ impl Ops for HostOps<'_> {
 
     fn tape_store(&mut self, cx: &mut Lower<'_>, offset: &Operand, val: &Operand, ty: Type) -> Result<()> {
         let at = self.tape_address(cx, offset, cx.k.bytes(ty), true)?;
-        let align = tape::align(cx.k, ty);
-        cx.f.line(format_args!("store {val}, {at}, align {align}"));
-        Ok(())
+        let mem = MemFlags::plain(tape::align(cx.k, ty) as u32);
+        self.store(cx, &at, val, ty, &mem)
     }
 
     fn tape_load(&mut self, cx: &mut Lower<'_>, offset: &Operand, ty: Type) -> Result<Operand> {
         let at = self.tape_address(cx, offset, cx.k.bytes(ty), false)?;
-        let (llty, align) = (cx.ty(self, ty), tape::align(cx.k, ty));
-        Ok(cx.f.value(&llty, format_args!("load {llty}, {at}, align {align}")))
+        let mem = MemFlags::plain(tape::align(cx.k, ty) as u32);
+        self.load(cx, &at, ty, &mem)
     }
 
     fn load(&mut self, cx: &mut Lower<'_>, ptr: &Operand, ty: Type, mem: &MemFlags) -> Result<Operand> {

@@ -328,7 +328,8 @@ fn refusals() {
     let shared = format!(
         "global ptr.shared @tile bytes 1024 align 8
          kernel @k(ptr.global %x, ptr.global %y) nvptx {{ entry: {INDEX} %p = ptradd %x, %o8 %q = ptradd %y, %o8
-           %s = ptradd ptr.shared @tile, %o8 %v = load f64, %p store f64 %v, %s %w = load f64, %s store f64 %w, %q ret }}"
+           %s = ptradd ptr.shared @tile, %o8 %v = load f64, %p store f64 %v, %s %w = load f64, %s store f64 %w, %q
+           %n = total_shared_size %f = sitofp i32 %n to f64 store f64 %f, %q ret }}"
     );
     assert_eq!(refused(&shared, &[dup(4), dup(4)]), Code::SharedMemory);
     let fetch = format!(

@@ -20,8 +20,9 @@ fn refused(text: &str, roles: &[Role]) -> Diagnostics {
 fn each_has_its_code() {
     let (d, c) = (Role::Dup, Role::Const);
     let cases: &[(Code, &str, &[Role])] = &[
-        (Code::BarrierInGradient, "kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 barrier.sync store f32 %v, ptr %x, align 4 ret }", &[d]),
-        (Code::SharedMemory, "global ptr.shared @s bytes 4 align 4 kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr.shared @s, align 4 %u = load f32, ptr.shared @s, align 4 store f32 %u, ptr %x, align 4 ret }", &[d]),
+        (Code::BarrierInGradient, "kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 barrier.arrive id i32 1 count i32 64 store f32 %v, ptr %x, align 4 ret }", &[d]),
+        (Code::BarrierInGradient, "kernel @k(ptr %x) nvptx { e: %t = tid.x barrier.sync id i32 %t ret }", &[d]),
+        (Code::SharedMemory, "global ptr.shared @s bytes 4 align 4 kernel @k(ptr %x) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr.shared @s, align 4 %u = load f32, ptr.shared @s, align 4 store f32 %u, ptr %x, align 4 %n = total_shared_size %f = sitofp i32 %n to f32 store f32 %f, ptr %x, align 4 ret }", &[d]),
         (Code::WarpOpInGradient, "kernel @k(ptr %x) amdgpu { e: %v = load f32, ptr %x, align 4 %t = tid.x br l l: %i = phi i32 [0, e], [%j, l] %w = phi f32 [%v, e], [%s, l] %s = warp.readfirstlane f32 %w %j = add %i, 1 %c = icmp ult %j, %t br %c, l, z z: store f32 %s, ptr %x, align 4 ret }", &[d]),
         (Code::AtomicNoRule, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %o = atomicrmw fmax ptr %y, f32 %v, align 4 monotonic scope(device) ret }", &[d, d]),
         (Code::AtomicNoRule, "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 %o = atomicrmw fadd ptr %y, f32 %v, align 4 monotonic scope(device) store f32 %o, ptr %x, align 4 ret }", &[d, d]),
