@@ -79,7 +79,7 @@ impl<'a> Splice<'a> {
         let mut given: Vec<Value> = args.to_vec();
         if given.len() < self.body.params.len() {
             let ty = self.k.insts[call].result.map_or(Type::I64, |r| self.k.ty(r));
-            let slot = self.variable(self.k.bytes(ty), 16);
+            let slot = self.variable(self.k.room(ty), 16);
             slots.push((slot, ty));
             given.push(slot);
             let plain = MemFlags::plain(1);

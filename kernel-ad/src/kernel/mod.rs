@@ -445,6 +445,14 @@ impl Kernel {
         }
     }
 
+    /// Bytes that hold such a value on every target: a pointer that has 4 on AMDGPU has 8 on the host.
+    pub fn room(&self, ty: Type) -> u64 {
+        match ty {
+            Type::Ptr(_) => 8,
+            _ => self.bytes(ty).max(1),
+        }
+    }
+
     /// Size of a pointer of the source's data layout: 8, or 4 in AMDGPU's shared and local memory.
     pub fn pointer_bytes(&self, space: AddrSpace) -> u32 {
         match (self.source.arch, space) {

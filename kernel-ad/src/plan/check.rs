@@ -102,14 +102,14 @@ impl Proof<'_> {
                 let Some(&(_, at)) = frame.slots.iter().find(|(x, _)| *x == v) else {
                     return fail(self.k, "has no place in its record");
                 };
-                let size = self.k.bytes(self.k.ty(v)).max(1);
+                let size = self.k.room(self.k.ty(v));
                 if at + size > frame.bytes {
                     return fail(self.k, "lies beyond its record");
                 }
                 let clash = frame
                     .slots
                     .iter()
-                    .any(|&(x, o)| x != v && o < at + size && at < o + self.k.bytes(self.k.ty(x)).max(1));
+                    .any(|&(x, o)| x != v && o < at + size && at < o + self.k.room(self.k.ty(x)));
                 if clash {
                     return fail(self.k, "shares its place in the record");
                 }

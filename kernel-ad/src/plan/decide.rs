@@ -115,7 +115,7 @@ fn cut(
     values.sort();
     for &v in &values {
         let depth = regions.depth(recipes.region(v)).min(8);
-        let cost = if recipes.can_save(v) { k.bytes(k.ty(v)).max(1) << (5 * depth) } else { INFINITE };
+        let cost = if recipes.can_save(v) { k.room(k.ty(v)) << (5 * depth) } else { INFINITE };
         ids.insert(v, net.node(cost));
     }
     for &v in &values {

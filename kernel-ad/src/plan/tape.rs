@@ -20,7 +20,7 @@ pub struct Frame {
 
 /// Bytes of a value on the tape.
 pub fn slot_bytes(k: &Kernel, ty: Type) -> u64 {
-    k.bytes(ty).max(1).next_power_of_two()
+    k.room(ty).next_power_of_two()
 }
 
 impl Frame {

@@ -156,7 +156,7 @@ impl<'a> Sweep<'a> {
         let at = b.at;
         let entry = b.k.entry();
         b.at = Cursor::At(entry, 0);
-        let (bytes, align) = (b.k.bytes(ty).max(1), align_of(b.k, ty));
+        let (bytes, align) = (b.k.room(ty), align_of(b.k, ty));
         let var = b.alloca(bytes, align, AddrSpace::Generic);
         b.at = at;
         self.locals.push((var, ty));
