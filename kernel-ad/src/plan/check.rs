@@ -155,7 +155,7 @@ impl Proof<'_> {
         match r.position {
             None if !self.plan.frames.is_empty() => fail("does not say where the tape ends"),
             Some(at) if at % 8 != 0 || at + 8 > *bytes => fail("does not hold the end of the tape"),
-            Some(at) if slots.iter().any(|&(v, o)| o + self.k.bytes(self.k.ty(v)).max(1) > at) => {
+            Some(at) if slots.iter().any(|&(v, o)| o + self.k.room(self.k.ty(v)) > at) => {
                 fail("notes the end of the tape where a value lies")
             }
             _ => Ok(()),

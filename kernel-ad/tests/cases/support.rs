@@ -3,7 +3,9 @@
 //! A case counts for a feature when its kernel holds what only that feature has (its witness), or when a line
 //! `# shows: name, name` at the head of the case file says so. What is refused counts by that line alone.
 
+use super::modules::load_kernel;
 use super::{name, Passed, Refused};
+use kernel_ad::case::Case;
 use kernel_ad::kernel::{
     AddrSpace, Arch, BarrierKind, Block, FloatTy, Inst, Kernel, Lane, MathFn, Op, RmwOp, Type, WarpOp,
 };
@@ -224,15 +226,25 @@ fn table(passed: &[Passed], refused: &[Refused]) -> String {
     out
 }
 
+/// A case that says of itself that it passes.
+fn claimed(path: &Path) -> Result<Passed, String> {
+    let case = Case::load(path).map_err(|e| e.to_string())?;
+    let kernel = load_kernel(&case).map_err(|e| e.to_string())?;
+    Ok(Passed { path: path.into(), kernel, split: true })
+}
+
 const BEGIN: &str = "<!-- support: made by `KAD_BLESS=1 cargo test -p kernel-ad --test cases support` -->\n";
 const END: &str = "<!-- support: end -->\n";
 
 // Catches a claim of the README that no case backs, a support that the README does not mention, and a tag with a typing error.
 #[test]
 fn the_readme_says_what_is_supported() {
-    let super::Outcomes { passed, refused, .. } = super::outcomes();
-    let all = passed.iter().map(|p| &p.path).chain(refused.iter().map(|r| &r.path));
-    for path in all {
+    let bless = std::env::var_os("KAD_BLESS").is_some();
+    // To write the table down the cases need not run; to find it true they must pass.
+    let read = bless.then(|| super::outcomes(&super::sorted().0, claimed));
+    let passed = &read.as_ref().unwrap_or_else(|| super::passed()).good;
+    let refused = &super::refused().good;
+    for path in passed.iter().map(|p| &p.path).chain(refused.iter().map(|r| &r.path)) {
         for s in shows(path) {
             assert!(FEATURES.iter().any(|f| f.id == s), "{}: `{s}` is no feature", name(path));
         }
@@ -242,7 +254,7 @@ fn the_readme_says_what_is_supported() {
     let (head, rest) = text.split_once(BEGIN).expect("the README has the mark of the table");
     let (old, tail) = rest.split_once(END).expect("the README has the mark of the table's end");
     let new = table(passed, refused);
-    if std::env::var_os("KAD_BLESS").is_some() {
+    if bless {
         std::fs::write(&readme, format!("{head}{BEGIN}{new}{END}{tail}")).unwrap();
     } else if old != new {
         let differs: Vec<_> = new.lines().filter(|l| !old.lines().any(|o| o == *l)).collect();
