@@ -22,4 +22,5 @@ pub mod llvm;
 pub mod mathlib;
 pub mod plan;
 pub mod read;
+pub mod retype;
 pub mod rules;

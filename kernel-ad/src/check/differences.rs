@@ -5,8 +5,23 @@
 
 use crate::diag::Result;
 
-/// Steps, longest first; each a tenth of the one before.
-const STEPS: [f64; 5] = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7];
+/// Steps, longest first, and how exactly the function is computed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Steps {
+    steps: [f64; 5],
+    /// Rounding of results, relative.
+    epsilon: f64,
+    /// How far two steps may disagree and still be believed, relative.
+    pub reliable: f64,
+}
+
+/// For functions that are computed in f64 throughout.
+pub const FINE: Steps =
+    Steps { steps: [1e-3, 1e-4, 1e-5, 1e-6, 1e-7], epsilon: f64::EPSILON, reliable: 1e-4 };
+
+/// For functions that compute with the bits of f32: these are rounded, and change in steps.
+pub const COARSE: Steps =
+    Steps { steps: [3e-2, 1e-2, 3e-3, 1e-3, 3e-4], epsilon: f32::EPSILON as f64 / 64.0, reliable: 5e-3 };
 
 /// What the differences say about the derivative of `seed . f(x + t v)` at `t = 0`.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,6 +42,7 @@ pub fn along(
     x: &[f64],
     v: &[f64],
     seed: &[f64],
+    how: &Steps,
 ) -> Result<Estimate> {
     let mut at = |t: f64| {
         let moved: Vec<f64> = x.iter().zip(v).map(|(x, v)| x + t * v).collect();
@@ -36,7 +52,7 @@ pub fn along(
     let size: f64 = here.iter().zip(seed).map(|(y, s)| (y * s).abs()).sum();
     // (central difference, its absolute terms, disagreement of the sides)
     let mut ladder = Vec::new();
-    for h in STEPS {
+    for h in how.steps {
         let (right, left) = (at(h)?, at(-h)?);
         let (mut central, mut scale, mut sides) = (0.0, 0.0, 0.0);
         for i in 0..seed.len() {
@@ -48,13 +64,13 @@ pub fn along(
         ladder.push((central, scale, sides));
     }
     // Two steps may agree by chance; rounding of the results is an error of its own, the larger the shorter the step.
-    let error = |i: usize| gap(&ladder, i) + 4.0 * f64::EPSILON * size / STEPS[i];
+    let error = |i: usize| gap(&ladder, i) + 4.0 * how.epsilon * size / how.steps[i];
     let best = (1..ladder.len()).min_by(|&a, &b| error(a).total_cmp(&error(b))).expect("more than one step");
     let (value, scale, _) = ladder[best];
     let n = ladder.len();
     let (last, before) = (ladder[n - 1].2, ladder[n - 2].2);
     // Rounding alone makes the sides disagree by that much at the shortest step.
-    let noise = 64.0 * f64::EPSILON * size / STEPS[n - 1];
+    let noise = 64.0 * how.epsilon * size / how.steps[n - 1];
     let kink = last > 1e-4 * scale + noise && last > 0.3 * before;
     Ok(Estimate { value, error: error(best), scale, kink })
 }
@@ -73,7 +89,7 @@ mod tests {
     use super::*;
 
     fn of(f: impl Fn(f64) -> f64, x: f64) -> Estimate {
-        along(|x| Ok(vec![f(x[0])]), &[x], &[1.0], &[1.0]).unwrap()
+        along(|x| Ok(vec![f(x[0])]), &[x], &[1.0], &[1.0], &FINE).unwrap()
     }
 
     /// Catches a wrong divisor, and a ladder that picks a step where rounding or curvature shows.

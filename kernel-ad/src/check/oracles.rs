@@ -183,7 +183,7 @@ impl Ladder<'_> {
         };
         self.push(sanitize(self.engines, SANITIZER, &reverse, case, &seeded));
         self.kept(KEPT, &gradient.narrow, &outputs.narrow);
-        self.differences(&primal, before, &seeds, &gradient, steps)?;
+        self.differences(before, &seeds, &gradient, steps)?;
         self.forward(before, &seeds, &gradient);
         self.device_alone(&reverse, before, &seeded, Some((&gradient, &outputs)));
         self.split(&seeded, &gradient, &outputs);
@@ -250,14 +250,7 @@ impl Ladder<'_> {
         self.push(Finding::of(oracle, changed.is_empty(), detail));
     }
 
-    fn differences(
-        &mut self,
-        primal: &Program,
-        before: &Image,
-        seeds: &[f64],
-        gradient: &Reference,
-        steps: u64,
-    ) -> Result<()> {
+    fn differences(&mut self, before: &Image, seeds: &[f64], gradient: &Reference, steps: u64) -> Result<()> {
         let runs = self.options.max_steps / steps.max(1) / 11;
         let directions = self.options.directions.min(usize::try_from(runs).unwrap_or(usize::MAX));
         if directions == 0 {
@@ -271,6 +264,13 @@ impl Ladder<'_> {
         (self.progress)("central differences");
         let base = before.widened();
         let x = self.space.primal(&base);
+        // With what moves and masks bits as the floats that it means, differences in f64 say more.
+        let mut retyped = self.subject.primal.clone();
+        crate::retype::retype(&mut retyped, &self.subject.case.roles());
+        let how =
+            if crate::retype::counts_bits(&retyped) { &differences::COARSE } else { &differences::FINE };
+        crate::retype::strip(&mut retyped);
+        let primal = &Program::primal(&retyped, &self.subject.case.roles())?;
         let adjoint = self.space.shadow(&gradient.wide);
         let (mut error, mut limit, mut detail) = (0.0, 1e-6, String::new());
         let mut judged = 0;
@@ -282,11 +282,11 @@ impl Ladder<'_> {
                 self.engines.wide.run(primal, &self.subject.case, &mut image)?;
                 Ok(self.space.primal(&image))
             };
-            let e = differences::along(f, &x, &v, seeds)?;
+            let e = differences::along(f, &x, &v, seeds, how)?;
             self.report.directions += 1;
             let ours = dot(&adjoint, &v);
             let scale = (e.scale + dot_abs(&adjoint, &v)).max(f64::MIN_POSITIVE);
-            let reliable = e.error <= 1e-4 * scale;
+            let reliable = e.error <= how.reliable * scale;
             if e.kink || !(reliable || !e.value.is_finite()) {
                 self.report.kinks += 1;
                 continue;

@@ -338,6 +338,8 @@ fn for_each_source(k: &Kernel, op: &Op, ty: Type, mut f: impl FnMut(Value)) {
             f(*vec);
             f(*elem);
         }
+        // The first has the value only.
+        Op::Math { func: MathFn::Pin, args, .. } => f(args[1]),
         Op::Math { func, args, .. } => {
             if holds_float(k, ty) && !is_flat(*func) {
                 args.iter().filter(|v| holds_float(k, k.ty(**v))).for_each(|v| f(*v));

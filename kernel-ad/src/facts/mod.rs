@@ -2,10 +2,13 @@
 
 pub mod activity;
 pub mod alias;
+pub mod bits;
 pub mod calls;
+pub mod congruence;
 pub mod exchange;
 pub mod exclusive;
 pub mod extremum;
+pub mod fields;
 pub mod injective;
 pub mod layout;
 pub mod provenance;
@@ -18,6 +21,7 @@ pub use activity::Activity;
 pub use alias::Writes;
 pub use calls::KnownCall;
 pub use exclusive::Exclusive;
+pub use fields::Fields;
 pub use provenance::{Base, Provenance, PtrFact, PtrKind};
 pub use shared::provenance_and_activity;
 pub use uniform::Uniform;

@@ -1,7 +1,7 @@
 //! What the caller wants of each argument.
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
-use crate::kernel::{Kernel, Type};
+use crate::kernel::{FloatTy, Kernel, Type};
 use shadow_mem::Role;
 
 /// Role of a part of a struct that is passed by value, where it differs from the struct's own.
@@ -13,6 +13,8 @@ pub struct FieldRole {
     pub bytes: u64,
     /// Its role.
     pub role: Role,
+    /// Format of the floats that a pointer there points to, for buffers that the kernel only moves as integers.
+    pub format: Option<FloatTy>,
 }
 
 /// Role of one parameter.
@@ -22,11 +24,13 @@ pub struct RoleSpec {
     pub role: Role,
     /// Exceptions inside a struct that is passed by value.
     pub fields: Vec<FieldRole>,
+    /// Format of a buffer's floats, for those that the kernel only moves as integers.
+    pub format: Option<FloatTy>,
 }
 
 impl From<Role> for RoleSpec {
     fn from(role: Role) -> Self {
-        RoleSpec { role, fields: Vec::new() }
+        RoleSpec { role, fields: Vec::new(), format: None }
     }
 }
 

@@ -41,6 +41,9 @@ pub enum MathFn {
     FromInt, FromUint,
     // float to float with a rounding direction
     Convert,
+    // marks of the pass `retype`, in kernels to be differentiated only
+    /** the first argument's value with the second's derivative */ Pin,
+    /** the first argument's value, with a derivative by the second that nobody knows */ Opaque,
 }
 
 /// Rounding direction of an operation that names one.
@@ -85,7 +88,8 @@ impl MathFn {
         use MathFn::*;
         match self {
             Add | Sub | Mul | Div | Pow | Atan2 | Hypot | Rhypot | Fmod | Remainder | Fdim | Fmax | Fmin
-            | Fmaximum | Fminimum | Copysign | Nextafter | Powi | Ldexp | Jn | Yn | RemquoQuo => 2,
+            | Fmaximum | Fminimum | Pin | Opaque | Copysign | Nextafter | Powi | Ldexp | Jn | Yn
+            | RemquoQuo => 2,
             Fma | Norm3d | Rnorm3d | Fmed3 => 3,
             Norm4d | Rnorm4d => 4,
             _ => 1,

@@ -89,7 +89,7 @@ plain_names! {
         Norm3d "norm3d", Rnorm3d "rnorm3d", Norm4d "norm4d", Rnorm4d "rnorm4d", Fmed3 "fmed3", Ilogb "ilogb",
         FrexpExp "frexp_exp", RemquoQuo "remquo_quo", Lround "lround", Lrint "lrint", ToInt "to_int",
         ToUint "to_uint", IsNan "is_nan", IsInf "is_inf", IsFinite "is_finite", SignBit "sign_bit",
-        FromInt "from_int", FromUint "from_uint", Convert "convert",
+        FromInt "from_int", FromUint "from_uint", Convert "convert", Pin "pin", Opaque "opaque",
     }
     IntFn {
         Ctpop "ctpop", Ctlz "ctlz", Cttz "cttz", Bswap "bswap", Bitreverse "bitreverse", Fshl "fshl", Fshr "fshr",

@@ -117,7 +117,7 @@ fn real(func: MathFn, x: f64, y: f64, z: f64, w: f64) -> f64 {
         Fmax => libm::fmax(x, y), Fmin => libm::fmin(x, y),
         Fmaximum => extremum(x, y, true), Fminimum => extremum(x, y, false),
         Fmed3 => libm::fmax(libm::fmin(x, y), libm::fmin(libm::fmax(x, y), z)),
-        Copysign => libm::copysign(x, y), Fma => libm::fma(x, y, z), Convert => x,
+        Copysign => libm::copysign(x, y), Fma => libm::fma(x, y, z), Convert | Pin | Opaque => x,
         // Handled by `eval`, or without a float result.
         Nextafter | Powi | Ldexp | Jn | Yn | Fract | FromInt | FromUint | Ilogb | FrexpExp | RemquoQuo | Lround | Lrint
         | ToInt | ToUint | IsNan | IsInf | IsFinite | SignBit => f64::NAN,

@@ -164,6 +164,15 @@ pub fn jvp(b: &mut KernelBuilder, inst: Inst, tangents: &[Option<Value>]) -> Res
 /// The diagnostic for an active instruction that has no rule.
 pub fn no_rule(k: &Kernel, inst: Inst) -> crate::diag::Diagnostics {
     let data = &k.insts[inst];
+    if let Op::Math { func: MathFn::Opaque, .. } = &data.op {
+        return Diagnostic::new(
+            Code::NoRule,
+            "the bits of an active float are computed with in a way that has no known derivative",
+        )
+        .at(k, data.loc)
+        .help("write what the bits are for with fabsf, copysignf, ldexpf or a comparison, or mark its origin as const")
+        .into();
+    }
     let (name, help) = match &data.op {
         Op::Math { func, .. } => (format!("`{}`", format!("{func:?}").to_lowercase()), "mark what it is computed from as const"),
         Op::Cast { op: CastOp::Bitcast, .. } => (
@@ -211,6 +220,10 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
         }
         Op::FNeg { fmf, .. } => Some((Rule::Lanewise(vec![Some(-formula::d())]), *fmf, Flavor::Library)),
         Op::Math { func: MathFn::Convert, .. } => None,
+        // A product with an infinite constant is infinite or no number; zero times infinity must not come of its slope.
+        Op::Math { func: MathFn::Fma, args, fmf, .. } if infinite(k, args[0]) || infinite(k, args[1]) => {
+            Some((Rule::Lanewise(vec![None, None, Some(formula::d())]), *fmf, Flavor::Library))
+        }
         Op::Math { func, flavor, fmf, .. } => {
             // Nearest is right for all that a rounding direction is asked of.
             let flavor = if matches!(flavor, Flavor::Rounded { .. }) { Flavor::Library } else { *flavor };
@@ -218,6 +231,10 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
         }
         _ => None,
     }
+}
+
+fn infinite(k: &Kernel, v: Value) -> bool {
+    crate::mathlib::float_constant(k, v).is_some_and(f64::is_infinite)
 }
 
 /// Cheaper rules for squares and for quotients with a constant.

@@ -141,6 +141,8 @@ pub(super) fn rule(f: MathFn, ty: FloatTy) -> Rule {
         FromInt | FromUint => Rule::Zero,
         // Translated by a step that depends on the operand's size; nobody differentiates this on purpose.
         Nextafter => Rule::Unknown,
+        Pin => Rule::Lanewise(vec![None, Some(d())]),
+        Opaque => Rule::Unknown,
         // Formats of operand and result differ: a cast, which the caller treats.
         Convert => Rule::Unknown,
     }

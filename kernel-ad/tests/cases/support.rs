@@ -46,6 +46,8 @@ const FEATURES: &[Feature] = &[
         })
     }),
     told("fast math", "fast approximations (`__expf`, `-ffast-math`)"),
+    told("mixed records", "records of numbers in several formats, in memory"),
+    told("aggregates", "structs and arrays as values"),
     told("bits", "floats taken apart and put together as integers"),
     told("branches", "branches and `switch` that depend on data"),
     seen("loops", "loops of any nesting", |k| in_loop(k, |_, _| true)),

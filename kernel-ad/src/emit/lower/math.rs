@@ -40,6 +40,9 @@ pub(super) fn lower(
     fmf: Fmf,
     result: Type,
 ) -> Result<Operand> {
+    if matches!(func, MathFn::Pin | MathFn::Opaque) {
+        return Ok(cx.operands(t, &args[..1])?.remove(0));
+    }
     let types: Vec<Type> = args.iter().map(|&a| cx.k.ty(a)).collect();
     let args = cx.operands(t, args)?;
     let float = types.iter().chain([&result]).find_map(|ty| ty.float()).unwrap_or(FloatTy::F32);

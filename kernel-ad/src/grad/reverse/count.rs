@@ -68,7 +68,7 @@ pub fn counter(
     }
     inline::expand(&mut k, &|_| true);
     clean::promote(&mut k, &[(at, Type::I64)]);
-    clean::remove_dead_code(&mut k);
+    crate::retype::strip(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);
     let written: HashSet<u32> = kept

@@ -32,6 +32,7 @@ use crate::grad::shared::{add_shared, clear_at_entry, SharedShadow};
 use crate::idiom;
 use crate::kernel::*;
 use crate::plan::{self, Between, PlanOptions, Recipes};
+use crate::retype::{retype, strip};
 use input::Input;
 use shadow_mem::{Assumption, Expr, Mode, ParamSpec, Purpose, Stats};
 use std::collections::HashSet;
@@ -103,6 +104,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
     let mut k = idiom::recognise(&given);
+    retype(&mut k, roles);
     // Nobody launches a function: nothing can be assumed of its callers' threads and buffers.
     let own = PlanOptions { assume_distinct: false, local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
     let options = if primal.is_function { &own } else { options };
@@ -229,7 +231,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
 /// Local variables become values, and what nobody needs goes.
 fn tidy(k: &mut Kernel, locals: &[(Value, Type)]) {
     clean::promote(k, locals);
-    clean::remove_dead_code(k);
+    strip(k);
     clean::simplify(k);
     clean::remove_dead_code(k);
 }

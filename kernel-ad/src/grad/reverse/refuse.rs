@@ -6,6 +6,7 @@ use crate::facts::activity::{base_name, holds_float};
 use crate::facts::alias::writes_nothing;
 use crate::facts::exchange::{acquires, Exchange};
 use crate::facts::extremum::Extremum;
+use crate::facts::fields::{Clash, Fields};
 use crate::facts::provenance::holds_pointer;
 use crate::facts::{Base, KnownCall, PtrKind};
 use crate::grad::calls::CallFacts;
@@ -13,7 +14,7 @@ use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
 use crate::grad::Roles;
 use crate::kernel::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Checks every instruction of the reachable code.
 ///
@@ -306,46 +307,31 @@ fn through_const(k: &Kernel, input: &Input<'_>, ptr: Value) -> Option<Diagnostic
     })
 }
 
-/// Objects whose active data is accessed in more than one floating-point format: bytes of one number would be taken for
-/// those of another.
+/// Bytes of objects that active data is accessed at in more than one floating-point format: those of one number would be taken
+/// for those of another. Fields of records are told apart.
 fn mixed_formats(k: &Kernel, input: &Input<'_>) -> Vec<Diagnostic> {
-    let mut formats: HashMap<Base, (FloatTy, Inst)> = HashMap::new();
-    let mut out = Vec::new();
-    for &b in input.cfg.rpo() {
-        for &i in &k.blocks[b].insts {
-            let (ptr, v) = match &k.insts[i].op {
-                Op::Load { ptr, .. } => (*ptr, k.insts[i].result),
-                Op::Store { ptr, val, .. } | Op::AtomicRmw { ptr, val, .. } => (*ptr, Some(*val)),
-                _ => continue,
-            };
-            let Some(v) = v.filter(|&v| input.active(k, v)) else { continue };
-            let Some(format) = k.ty(v).float() else { continue };
-            let Some(base) = input.prov.of(ptr).single() else { continue };
-            let one_kind = match base {
-                Base::Param(p) => k.params[p as usize].by_value.is_none(),
-                Base::Alloca(_) | Base::Global(_) => true,
-                Base::Field { .. } | Base::Unknown => false,
-            };
-            let (first, at) = *formats.entry(base).or_insert((format, i));
-            if one_kind && first != format {
-                out.push(
-                    Diagnostic::new(
-                        Code::UnknownMemoryType,
-                        format!(
-                            "{} is accessed as {} and as {}",
-                            base_name(k, base),
-                            first.name(),
-                            format.name()
-                        ),
-                    )
-                    .at(k, k.insts[i].loc)
-                    .because(format!("the first access is {}", print_inst(k, at)))
-                    .help("keep numbers of different formats in different buffers"),
-                );
-            }
+    let counts = |i: Inst| match &k.insts[i].op {
+        Op::Load { .. } => k.insts[i].result.is_some_and(|r| input.active(k, r)),
+        Op::Store { val, .. } | Op::AtomicRmw { val, .. } => input.active(k, *val),
+        _ => false,
+    };
+    let fields = Fields::new(k, input.cfg, input.prov, &counts, &|_| None);
+    let diagnostic = |c: &Clash| {
+        let message = format!(
+            "the same bytes of {} are accessed as {} and as {}",
+            base_name(k, c.base),
+            c.first.1.name(),
+            c.second.1.name()
+        );
+        let d = Diagnostic::new(Code::UnknownMemoryType, message)
+            .at(k, c.second.0.and_then(|i| k.insts[i].loc))
+            .help("keep numbers of different formats in different buffers, or in fields of their own");
+        match c.first.0 {
+            Some(first) => d.because(format!("the first access is {}", print_inst(k, first))),
+            None => d,
         }
-    }
-    out
+    };
+    fields.clashes().map(diagnostic).collect()
 }
 
 /// Why active data cannot lie behind a pointer.

@@ -4,6 +4,7 @@
 //! integer's tangent is the integer of the tangents' bits, and moves along as long as the bits are only moved, by whole
 //! 16-bit units. Arithmetic on them is refused.
 
+use crate::facts::bits::possible_bits;
 use crate::kernel::*;
 
 /// How the tangent of such an operation is made.
@@ -67,31 +68,4 @@ fn constant_bits(k: &Kernel, v: Value) -> Option<u128> {
 /// True when every 16-bit unit is all ones or all zeros.
 fn whole_units(mask: u128) -> bool {
     (0..8).all(|i| matches!((mask >> (16 * i)) & 0xffff, 0 | 0xffff))
-}
-
-/// The bits of a scalar integer that may be set.
-fn possible_bits(k: &Kernel, v: Value, depth: u32) -> Option<u128> {
-    let Type::Int(width) = k.ty(v) else { return None };
-    let all = if width >= 128 { u128::MAX } else { (1 << width) - 1 };
-    if let Some(n) = constant_bits(k, v) {
-        return Some(n & all);
-    }
-    if depth == 0 {
-        return Some(all);
-    }
-    let of = |v: Value| possible_bits(k, v, depth - 1);
-    Some(match k.def_op(v) {
-        Some(Op::Cast { op: CastOp::ZExt, a, .. }) => of(*a).unwrap_or(all),
-        Some(Op::Binary { op: BinOp::Shl, a, b, .. }) => match k.as_int(*b) {
-            Some(n @ 0..=127) => (of(*a)? << n) & all,
-            _ => all,
-        },
-        Some(Op::Binary { op: BinOp::LShr, a, b, .. }) => match k.as_int(*b) {
-            Some(n @ 0..=127) => of(*a)? >> n,
-            _ => all,
-        },
-        Some(Op::Binary { op: BinOp::And, a, b, .. }) => of(*a)? & of(*b)?,
-        Some(Op::Binary { op: BinOp::Or, a, b, .. }) => of(*a)? | of(*b)?,
-        _ => all,
-    })
 }

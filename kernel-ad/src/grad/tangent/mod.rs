@@ -22,6 +22,7 @@ use crate::grad::shadow::insert_shadows;
 use crate::grad::shared::add_shared;
 use crate::idiom::{self, Settled};
 use crate::kernel::*;
+use crate::retype::{retype, strip};
 use shadow_mem::{Assumption, Mode, Role, Stats};
 
 /// What is known about the primal.
@@ -48,14 +49,15 @@ impl Input<'_> {
 pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
+    let mut params = primal_specs(&given, roles)?;
     let mut primal = idiom::recognise(&given);
+    retype(&mut primal, roles);
     let exclusive = match given.is_function {
         true => Exclusive::default(),
         false => idiom::claim(&mut primal, roles),
     };
     let settled = idiom::settle(&mut primal, roles);
     let primal = &primal;
-    let mut params = primal_specs(primal, roles)?;
     let cfg = Cfg::new(primal);
     let (prov, activity) = provenance_and_activity(primal, &cfg, roles);
     let input =
@@ -68,7 +70,7 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let shadows = insert_shadows(&mut k, &cfg, &prov, &shadow_params)?;
     build::build(&mut k, &input, roles, &shadow_params, &shadows)?;
     inline::expand(&mut k, &|_| true);
-    clean::remove_dead_code(&mut k);
+    strip(&mut k);
     clean::simplify(&mut k);
     clean::remove_dead_code(&mut k);
     let mut assumptions = assumptions(primal, &cfg, &prov, roles);

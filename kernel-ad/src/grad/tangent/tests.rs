@@ -273,8 +273,8 @@ fn structs_by_value_and_variables() {
     let k = kernel(&text);
     let mut roles = Roles::of(&[Role::Dup, Role::Dup]);
     // `a` is differentiated, `b` is not.
-    roles.params[0].fields.push(FieldRole { offset: 8, bytes: 8, role: Role::Active });
-    roles.params[0].fields.push(FieldRole { offset: 16, bytes: 16, role: Role::Const });
+    roles.params[0].fields.push(FieldRole { offset: 8, bytes: 8, role: Role::Active, format: None });
+    roles.params[0].fields.push(FieldRole { offset: 16, bytes: 16, role: Role::Const, format: None });
     roles.globals.push(("w".into(), Role::Dup));
     let g = differentiate(&k, &roles);
     let mut m = Memory::new();

@@ -1,0 +1,94 @@
+//! Integers that hold floats become floats, so that they have derivatives.
+//!
+//! Compilers move floats as integers: copies of structs, unions, halves in 16-bit integers, packed pairs, bits that are
+//! masked or counted with. This pass gives a kernel that does the same, bit for bit, in which
+//!
+//! * structs and arrays as values are taken apart ([`aggregates`]);
+//! * loads and stores of integers where floats lie are loads and stores of floats ([`memory`]);
+//! * what only moves bits moves floats ([`webs`], [`lanes`]);
+//! * bits with a meaning are the operation that they stand for ([`patterns`]);
+//! * whatever is computed with the bits of a float has a *twin* that carries its derivative ([`twins`]), or is marked as having
+//!   none that is known.
+
+mod aggregates;
+mod edit;
+mod lanes;
+mod memory;
+mod patterns;
+mod rounding;
+#[cfg(test)]
+mod tests;
+mod twins;
+mod webs;
+
+use crate::cfg::Cfg;
+use crate::facts::{Base, Fields, Provenance};
+use crate::grad::{clean, Roles};
+use crate::kernel::*;
+
+/// Rewrites a kernel for differentiation under these roles. Every output stays the same, bit for bit.
+pub fn retype(k: &mut Kernel, roles: &Roles) {
+    crate::canon::drop_unreachable(k);
+    aggregates::take_apart(k);
+    moves(k);
+    let cfg = Cfg::new(k);
+    let prov = Provenance::new(k, &cfg, roles);
+    // What is stored may say what is loaded elsewhere.
+    for _ in 0..4 {
+        let fields = Fields::new(k, &cfg, &prov, &|_| true, &|base| declared(roles, base));
+        if !memory::rewrite(k, &cfg, &prov, &fields) {
+            break;
+        }
+        moves(k);
+    }
+    rounding::mark(k);
+    twins::insert(k);
+    clean::remove_dead_code(k);
+}
+
+/// Until nothing moves as an integer any more that could move as a float.
+fn moves(k: &mut Kernel) {
+    for _ in 0..8 {
+        let mut changed = webs::rewrite(k);
+        changed |= patterns::rewrite(k);
+        changed |= lanes::rewrite(k);
+        if !changed {
+            return;
+        }
+        clean::remove_dead_code(k);
+    }
+}
+
+/// What the caller says about the elements of a buffer.
+fn declared(roles: &Roles, base: Base) -> Option<FloatTy> {
+    match base {
+        Base::Param(i) => roles.params.get(i as usize)?.format,
+        Base::Field { param, offset: Some(o) } => {
+            let fields = &roles.params.get(param as usize)?.fields;
+            fields.iter().find(|f| f.offset == o)?.format
+        }
+        _ => None,
+    }
+}
+
+/// True when derivatives are carried by twins: what is differentiated is then rounded, whatever it is computed in.
+pub fn counts_bits(k: &Kernel) -> bool {
+    k.iter_insts().any(|(_, i)| match &k.insts[i].op {
+        Op::Math { func: MathFn::Pin, args, .. } => k.as_const(args[1]).is_none(),
+        _ => false,
+    })
+}
+
+/// Takes the marks out again that only differentiation reads.
+pub fn strip(k: &mut Kernel) {
+    rounding::fix(k);
+    let pins: Vec<(Value, Value)> = k
+        .iter_insts()
+        .filter_map(|(_, i)| match &k.insts[i].op {
+            Op::Math { func: MathFn::Pin | MathFn::Opaque, args, .. } => Some((k.insts[i].result?, args[0])),
+            _ => None,
+        })
+        .collect();
+    edit::replace(k, &pins);
+    clean::remove_dead_code(k);
+}
