@@ -65,9 +65,6 @@ fn accepted(least: u64, options: &GenOptions, device: Option<&Device>) {
 fn gradients_of_threads_together() {
     let device = Device::cpu();
     for options in together() {
-        // Active data in shared memory has no adjoint yet.
-        let shared = options.shared && std::env::var_os("KERNEL_AD_FUZZ_ONLY").is_some();
-        let options = GenOptions { shared, ..options };
         accepted(10, &options, None);
         accepted(2, &options, Some(&device));
     }
