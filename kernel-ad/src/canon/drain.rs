@@ -6,7 +6,8 @@
 //! and a thread that is done goes on answering yes until all do. As this is a loop like any other, the reverse
 //! sweep runs it backwards, and with it all threads come by equally many barriers in both sweeps.
 //!
-//! A thread that returns before its first barrier needs none of this: its reverse sweep has no barriers either.
+//! A thread that returns before its first barrier needs none of this, as its reverse sweep has no barriers either, unless it has
+//! touched memory that others touch behind that barrier: then its reverse sweep has to come behind theirs.
 
 use crate::cfg::{Cfg, PostDomTree};
 use crate::diag::{Code, Diagnostic, Result};
@@ -110,7 +111,82 @@ fn uneven(k: &Kernel, cfg: &Cfg, barriers: &[(Block, Inst)]) -> Option<Block> {
         // One side waits and the other leaves for good without ever having waited: the guard in front of a kernel.
         let guard = sides.contains(&false)
             && !behind.contains(&b)
-            && meet.is_none_or(|m| !places.contains(&m) && !waits(&between(cfg, m, None)));
+            && meet.is_none_or(|m| !places.contains(&m) && !waits(&between(cfg, m, None)))
+            && !hands_over(k, cfg, b, &waits);
         !guard || sides.iter().filter(|w| **w).count() > 1
     })
+}
+
+/// True when a thread that leaves at the end of a block without ever having waited may have touched memory that others
+/// write or read in a later phase. Buffers are distinct, as everywhere in the plan.
+fn hands_over(k: &Kernel, cfg: &Cfg, branch: Block, waits: &dyn Fn(&HashSet<Block>) -> bool) -> bool {
+    let mut early = before(cfg, branch);
+    for &s in cfg.succs(branch) {
+        let mut side = between(cfg, s, None);
+        side.insert(s);
+        if !waits(&side) {
+            early.extend(side);
+        }
+    }
+    let accesses = |blocks: &mut dyn Iterator<Item = Block>| {
+        let mut all = (Vec::new(), Vec::new());
+        for b in blocks {
+            k.blocks[b].insts.iter().for_each(|&i| access(k, i, &mut all));
+        }
+        all
+    };
+    let (read, written) = accesses(&mut early.iter().copied());
+    let (_, anywhere) = accesses(&mut cfg.rpo().iter().copied());
+    // Whatever it wrote somebody may read; what it read matters when somebody writes it.
+    !written.is_empty() || read.iter().any(|r| anywhere.iter().any(|w| r.is_none() || w.is_none() || r == w))
+}
+
+/// The block and all from which it is reached.
+fn before(cfg: &Cfg, block: Block) -> HashSet<Block> {
+    let mut seen = HashSet::new();
+    let mut work = vec![block];
+    while let Some(b) = work.pop() {
+        if seen.insert(b) {
+            work.extend_from_slice(cfg.preds(b));
+        }
+    }
+    seen
+}
+
+/// Notes what memory beyond the thread's own an instruction reads and writes: parameters and variables, or `None` for any.
+fn access(k: &Kernel, i: Inst, (read, written): &mut (Vec<Option<Value>>, Vec<Option<Value>>)) {
+    let note = |p: Value, to: &mut Vec<Option<Value>>| match root(k, p) {
+        Some(v) if matches!(k.def_op(v), Some(Op::Alloca { .. })) => {}
+        r => to.push(r),
+    };
+    match &k.insts[i].op {
+        // An integer or an address carries no derivative.
+        Op::Load { ptr, .. } => {
+            let ty = k.insts[i].result.map(|r| k.ty(r).scalar());
+            if !matches!(ty, Some(Type::Int(_) | Type::Ptr(_))) {
+                note(*ptr, read);
+            }
+        }
+        Op::Store { ptr, .. } | Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => note(*ptr, written),
+        Op::MemSet { dst, .. } => note(*dst, written),
+        Op::MemCopy { dst, src, .. } => {
+            note(*src, read);
+            note(*dst, written);
+        }
+        Op::Call { .. } | Op::Asm { .. } => written.push(None),
+        _ => {}
+    }
+}
+
+/// The parameter, variable or local memory that an address was made from, where that is plain to see.
+fn root(k: &Kernel, mut p: Value) -> Option<Value> {
+    loop {
+        p = match k.def_op(p) {
+            Some(Op::PtrAdd { ptr, .. }) => *ptr,
+            Some(Op::Cast { op: CastOp::AddrSpaceCast, a, .. } | Op::Freeze { a }) => *a,
+            Some(Op::Alloca { .. }) => return Some(p),
+            Some(_) => return None,
+            None => return Some(p),
+        }
+    }
 }

@@ -77,6 +77,20 @@ fn even_kernels_are_left_alone() {
     }
 }
 
+// Catches: a thread that turns round while others still use in reverse what it left behind for them.
+#[test]
+fn guards_behind_which_something_is_left_are_drained() {
+    let wrote = "store i32 %t, %own %c = icmp ult i32 %t, %n br %c, work, out
+        work: barrier.sync %v = load i32, %own store i32 %v, %p br out
+        out: ret";
+    let read = "%f = load f32, %p %c = icmp ult i32 %t, %n br %c, work, out
+        work: barrier.sync store f32 1.0, %p br out
+        out: ret";
+    for body in [wrote, read] {
+        assert!(drain(&mut kernel(body)).unwrap(), "{body}");
+    }
+}
+
 // Catches: a divergent branch that is taken for a uniform one, here by the loop that its condition comes from.
 #[test]
 fn divergence_spreads() {
