@@ -6,9 +6,9 @@ mod modules;
 use kernel_ad::case::Case;
 use kernel_ad::diag::{Code, Diagnostics};
 use kernel_ad::emit::{emit, Artifact, Format, Target};
-use kernel_ad::grad::{reverse, tangent, Gradient};
+use kernel_ad::grad::{reverse, split, tangent, Gradient, SplitGradient};
 use kernel_ad::kernel::{Arch, Kernel};
-use kernel_ad::plan::PlanOptions;
+use kernel_ad::plan::{Kept, PlanOptions};
 use modules::load_kernel;
 use rayon::prelude::*;
 use shadow_mem::{Manifest, Purpose};
@@ -75,8 +75,7 @@ fn check_notes(notes: &str, m: &Manifest) -> Result<(), String> {
 
 /// Everything that a launcher will look up must be in the code, under the name that the manifest gives.
 fn check_artifact(a: &Artifact) -> Result<(), String> {
-    let counter = a.manifest.tape.as_ref().and_then(|t| t.counter.as_deref());
-    for m in std::iter::once(&a.manifest).chain(counter) {
+    for m in a.manifest.kernels() {
         if m.target.starts_with("nvptx") {
             let text = String::from_utf8_lossy(&a.bytes);
             let entry = format!(".visible .entry {}(", m.symbol);
@@ -98,19 +97,32 @@ fn check_artifact(a: &Artifact) -> Result<(), String> {
     Ok(())
 }
 
-fn out(g: &Gradient, target: &str) -> Result<Option<Artifact>, String> {
+/// One kernel or two.
+enum Made {
+    One(Gradient),
+    Two(SplitGradient),
+}
+
+fn out(made: &Made, target: &str) -> Result<Option<Artifact>, String> {
     let target = Target::parse(target).expect("a target");
     let format = if target.arch() == Some(Arch::Nvptx) { Format::Asm } else { Format::Obj };
-    match emit(g, &target, format) {
+    let artifact = match made {
+        Made::One(g) => emit(g, &target, format),
+        Made::Two(s) => emit(s, &target, format),
+    };
+    match artifact {
         Ok(a) => Ok(Some(a)),
         Err(Diagnostics(d)) if d.iter().all(|d| d.code == Code::ToolMissing) => Ok(None),
         Err(e) => Err(e.to_string()),
     }
 }
 
-fn gradients(k: &Kernel, case: &Case) -> Result<Vec<Gradient>, Diagnostics> {
+fn gradients(k: &Kernel, case: &Case) -> Result<Vec<Made>, Diagnostics> {
     let roles = case.roles();
-    Ok(vec![reverse(k, &roles, &PlanOptions::default())?, tangent(k, &roles)?])
+    let kept = PlanOptions { kept: Kept::Everything, ..PlanOptions::default() };
+    let two = split(k, &roles, &PlanOptions::default()).or_else(|_| split(k, &roles, &kept))?;
+    let one = reverse(k, &roles, &PlanOptions::default())?;
+    Ok(vec![Made::One(one), Made::One(tangent(k, &roles)?), Made::Two(two)])
 }
 
 /// The artifacts of a case's derivatives, or why there is none.
@@ -120,15 +132,19 @@ fn device_code(f: &Path) -> Vec<(String, Result<Option<Artifact>, String>)> {
     let gradients = gradients(&k, &case).unwrap_or_else(|e| panic!("{}: {e}", f.display()));
     // Each mode on another processor: together they cover what one kernel on all of them would, in half the time.
     let targets = match k.source.arch {
-        Arch::Nvptx => ["nvptx:sm_70", "nvptx:sm_90"],
-        Arch::Amdgpu => ["amdgpu:gfx90a", "amdgpu:gfx942"],
+        Arch::Nvptx => ["nvptx:sm_70", "nvptx:sm_90", "nvptx:sm_80"],
+        Arch::Amdgpu => ["amdgpu:gfx90a", "amdgpu:gfx942", "amdgpu:gfx90a"],
     };
-    let one = |(g, target): (&Gradient, &str)| {
+    let one = |(g, target): (&Made, &str)| {
         let checked = out(g, target).and_then(|a| match a {
             Some(a) => check_artifact(&a).map(|()| Some(a)),
             None => Ok(None),
         });
-        (format!("{}: {:?}: {target}", f.display(), g.mode), checked)
+        let mode = match g {
+            Made::One(g) => g.mode,
+            Made::Two(s) => s.augmented.mode,
+        };
+        (format!("{}: {mode:?}: {target}", f.display()), checked)
     };
     gradients.iter().zip(targets).map(one).collect()
 }

@@ -98,7 +98,12 @@ pub struct GradArgs {
     /// reverse (adjoints), forward (tangents), or augmented,reverse for two kernels
     #[arg(long, default_value = "reverse", value_name = "MODE")]
     pub mode: String,
-    /// Name of the generated kernel [default: as the compiler chooses; the manifest says it]
+    /// With two kernels: parameters whose buffers keep their contents between the two launches, by name or number, or
+    /// `all`; the reverse kernel loads from them again what would be saved otherwise
+    #[arg(long, value_name = "PARAM,...", value_delimiter = ',')]
+    pub kept: Vec<String>,
+    /// Name of the generated kernel [default: as the compiler chooses; the manifest says it]; of two, that of the first,
+    /// and the second gets `_reverse` behind it
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Option<String>,
     #[command(flatten)]
@@ -116,6 +121,8 @@ Examples:
       kernel-ad grad saxpy.cu --kernel saxpy --roles active,dup,dup,const --target nvptx:sm_90 -o saxpy.ptx --manifest saxpy.json
   Forward mode for an MI300:
       kernel-ad grad saxpy.hip --kernel saxpy --roles active,dup,dup,const --mode forward --target amdgpu:gfx942 -o saxpy.hsaco
+  Augmented primal and reverse sweep as two kernels, with a tape between the launches:
+      kernel-ad grad saxpy.cu --kernel saxpy --roles active,dup,dup,const --mode augmented,reverse -o saxpy.ptx
   Look at the optimised LLVM IR:
       kernel-ad grad saxpy.cu --kernel saxpy --roles active,dup,dup,const --emit llvm -o -";
 
@@ -214,6 +221,9 @@ pub enum ModeArg {
     Reverse,
     /// Tangents: the shadows of the case are directions
     Forward,
+    /// Adjoints by two kernels, one after the other, the tape between them
+    #[value(name = "augmented,reverse")]
+    Split,
 }
 
 /// Check the primal and the gradient of a case by independent oracles

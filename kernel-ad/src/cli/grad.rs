@@ -5,12 +5,18 @@ use super::progress::Progress;
 use super::{output, Outcome};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::emit::{self, Artifact, Format, Target};
-use crate::grad::{self, Roles};
+use crate::grad::{self, Gradient, Roles, SplitGradient};
 use crate::kernel::{Arch, Kernel};
-use crate::plan::PlanOptions;
+use crate::plan::{Kept, PlanOptions};
 use serde_json::json;
 use shadow_mem::Role;
+use std::collections::BTreeSet;
 use std::path::Path;
+
+enum Made {
+    One(Gradient),
+    Two(SplitGradient),
+}
 
 pub fn grad(a: &GradArgs) -> Result<Outcome> {
     let progress = Progress::start("reading");
@@ -20,25 +26,33 @@ pub fn grad(a: &GradArgs) -> Result<Outcome> {
         roles.globals.push(global(g)?);
     }
     progress.step("differentiating");
-    let mut gradient = match a.mode.as_str() {
-        "reverse" => grad::reverse(&kernel, &roles, &PlanOptions::default())?,
-        "forward" => grad::tangent(&kernel, &roles)?,
-        "augmented,reverse" => {
-            let d =
-                Diagnostic::new(Code::Usage, "augmented and reverse as two kernels are not supported yet");
-            return Err(d.help("--mode reverse makes one kernel with both sweeps").into());
-        }
+    let options = PlanOptions { kept: kept(&kernel, &a.kept)?, ..PlanOptions::default() };
+    let mut made = match a.mode.as_str() {
+        "reverse" => Made::One(grad::reverse(&kernel, &roles, &options)?),
+        "forward" => Made::One(grad::tangent(&kernel, &roles)?),
+        "augmented,reverse" => Made::Two(grad::split(&kernel, &roles, &options)?),
         other => {
             let d = Diagnostic::new(Code::Usage, format!("unknown mode `{other}`"));
             return Err(d.help("the modes are reverse, forward and augmented,reverse").into());
         }
     };
-    if let Some(symbol) = &a.symbol {
-        gradient.kernel.name.clone_from(symbol);
+    if options.kept != Kept::Nothing && matches!(made, Made::One(_)) {
+        return Err(Diagnostic::new(Code::Usage, "--kept goes with --mode augmented,reverse").into());
+    }
+    match (&mut made, &a.symbol) {
+        (Made::One(g), Some(symbol)) => g.kernel.name.clone_from(symbol),
+        (Made::Two(s), Some(symbol)) => {
+            s.augmented.kernel.name.clone_from(symbol);
+            s.reverse.kernel.name = format!("{symbol}_reverse");
+        }
+        (_, None) => {}
     }
     progress.step("emitting");
     let (target, format) = target_and_format(&kernel, &a.output)?;
-    let artifact = emit::emit(&gradient, &target, format)?;
+    let artifact = match &made {
+        Made::One(g) => emit::emit(g, &target, format)?,
+        Made::Two(s) => emit::emit(s, &target, format)?,
+    };
     drop(progress);
     finish(&artifact, &a.output, a.json)
 }
@@ -55,6 +69,24 @@ pub fn emit(a: &EmitArgs) -> Result<Outcome> {
 
 fn read(file: &Path, kernel: &str, source: &SourceArgs) -> Result<Kernel> {
     output::load_for(file, &source.options(), Some(kernel))?.callable(kernel)
+}
+
+/// Parameters by name or number, or `all`.
+fn kept(k: &Kernel, texts: &[String]) -> Result<Kept> {
+    if texts.iter().any(|t| t == "all") {
+        return Ok(Kept::Everything);
+    }
+    let mut params = BTreeSet::new();
+    for t in texts {
+        let index = k.params.iter().position(|p| p.name == *t).or_else(|| t.parse().ok());
+        let Some(index) = index.filter(|&i| i < k.params.len()) else {
+            let names: Vec<&str> = k.params.iter().map(|p| p.name.as_str()).collect();
+            let d = Diagnostic::new(Code::Usage, format!("--kept {t}: `{}` has no such parameter", k.name));
+            return Err(d.help(format!("its parameters are {}", names.join(", "))).into());
+        };
+        params.insert(index as u32);
+    }
+    Ok(if params.is_empty() { Kept::Nothing } else { Kept::Params(params) })
 }
 
 fn global(text: &str) -> Result<(String, Role)> {
@@ -112,6 +144,7 @@ fn finish(artifact: &Artifact, out: &OutputArgs, json: bool) -> Result<Outcome> 
             "output": out.output.display().to_string(), "bytes": artifact.bytes.len(),
             "manifest": manifest.map(|p| p.display().to_string()), "symbol": m.symbol, "kernel": m.kernel,
             "mode": m.mode, "target": m.target, "stats": m.stats, "tape": m.tape, "assumptions": m.assumptions,
+            "reverse": m.reverse.as_ref().map(|r| &r.symbol),
         }));
     } else {
         eprint!("{}", summary(artifact, out));
@@ -122,7 +155,9 @@ fn finish(artifact: &Artifact, out: &OutputArgs, json: bool) -> Result<Outcome> 
 fn summary(artifact: &Artifact, out: &OutputArgs) -> String {
     let m = &artifact.manifest;
     let size = output::bytes(artifact.bytes.len() as u64);
-    let mut text = format!("{}: `{}` for {}, {size}\n", out.output.display(), m.symbol, m.target);
+    let symbols: Vec<String> = m.kernels().iter().map(|m| format!("`{}`", m.symbol)).collect();
+    let symbols = if m.reverse.is_some() { symbols.join(", ") } else { format!("`{}`", m.symbol) };
+    let mut text = format!("{}: {symbols} for {}, {size}\n", out.output.display(), m.target);
     if m.mode == shadow_mem::Mode::Primal {
         return text;
     }
@@ -133,7 +168,7 @@ fn summary(artifact: &Artifact, out: &OutputArgs) -> String {
         }
         Some(_) => "a tape whose size a counting kernel finds".to_string(),
     };
-    let s = &m.stats;
+    let s = m.reverse.as_ref().map_or(m.stats, |r| r.stats);
     text.push_str(&format!(
         "  {tape}; {} values saved, {} recomputed, {} reloaded; {} atomic and {} plain adds into shadows\n",
         s.saved, s.recomputed, s.reloaded, s.atomic_adds, s.plain_adds

@@ -7,10 +7,43 @@ use crate::case::{Case, Image};
 use crate::check::{load_kernel, place};
 use crate::diag::Result;
 use crate::grad;
-use crate::jit::{self, Device};
+use crate::jit::{self, Bindings, Device, Loaded, LoadedSplit, Program, RunReport};
 use serde_json::json;
 use shadow_mem::Launch;
 use std::time::{Duration, Instant};
+
+/// What is to be launched.
+enum Ready {
+    One(Loaded),
+    Two(LoadedSplit),
+}
+
+impl Ready {
+    fn program(&self) -> &Program {
+        match self {
+            Ready::One(l) => l.program(),
+            Ready::Two(l) => l.program(),
+        }
+    }
+
+    /// Launches, of two kernels one after the other.
+    ///
+    /// # Safety
+    /// As [`Loaded::launch`].
+    unsafe fn launch(&self, shape: Launch, bindings: &Bindings) -> Result<RunReport> {
+        // SAFETY: as promised by the caller; nothing happens between the two launches.
+        unsafe {
+            match self {
+                Ready::One(l) => l.launch_with(shape, bindings),
+                Ready::Two(l) => {
+                    let (tape, first) = l.forward_with(shape, bindings)?;
+                    let second = l.reverse_with(&tape, bindings)?;
+                    Ok(RunReport { kernel: first.kernel + second.kernel, ..first })
+                }
+            }
+        }
+    }
+}
 
 pub fn run(a: &RunArgs) -> Result<Outcome> {
     let progress = Progress::start("reading");
@@ -21,9 +54,14 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     progress.step("compiling");
     let roles = case.roles();
     let loaded = match a.mode {
-        ModeArg::Primal => device.compile(&jit::Kernel::from(kernel))?,
-        ModeArg::Reverse => device.compile(&grad::reverse(&kernel, &roles, &Default::default())?)?,
-        ModeArg::Forward => device.compile(&grad::tangent(&kernel, &roles)?)?,
+        ModeArg::Primal => Ready::One(device.compile(&jit::Kernel::from(kernel))?),
+        ModeArg::Reverse => {
+            Ready::One(device.compile(&grad::reverse(&kernel, &roles, &Default::default())?)?)
+        }
+        ModeArg::Forward => Ready::One(device.compile(&grad::tangent(&kernel, &roles)?)?),
+        ModeArg::Split => {
+            Ready::Two(device.compile_split(&grad::split(&kernel, &roles, &Default::default())?)?)
+        }
     };
     let compile = start.elapsed();
     progress.step("running");
@@ -32,7 +70,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
     // SAFETY: the extents are the buffers that were just placed; that the kernel stays inside them is what the case claims,
     // and the guard words tell when it is not so.
-    let report = unsafe { loaded.launch_with(shape, &placed.bindings) }?;
+    let report = unsafe { loaded.launch(shape, &placed.bindings) }?;
     placed.collect(loaded.program(), &mut image)?;
     progress.step("writing");
     let files = match &a.out {
@@ -40,7 +78,8 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
         None => Vec::new(),
     };
     drop(progress);
-    let m = loaded.manifest();
+    let m = loaded.program().manifest();
+    let stats = m.reverse.as_ref().map_or(m.stats, |r| r.stats);
     let info = device.context().device().info();
     let held = device.bytes();
     if a.json {
@@ -48,7 +87,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
             "kernel": m.kernel, "symbol": m.symbol, "mode": m.mode, "device": info.name, "threads": case.threads(),
             "compile_s": compile.as_secs_f64(), "kernel_s": report.kernel.as_secs_f64(),
             "count_s": report.count.as_secs_f64(), "tape_bytes": report.tape_bytes,
-            "tape_per_thread": report.tape_per_thread, "peak_bytes": held.peak, "stats": m.stats, "files": files,
+            "tape_per_thread": report.tape_per_thread, "peak_bytes": held.peak, "stats": stats, "files": files,
         }));
         return Ok(Outcome::Done);
     }

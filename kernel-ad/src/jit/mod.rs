@@ -264,4 +264,6 @@ impl Loaded {
 #[cfg(test)]
 mod road_tests;
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 mod tests;

@@ -197,3 +197,45 @@ fn devices_are_listed() {
     let (_, message) = run(&["run", "saxpy.toml", "--device", "cuda:99"], 4);
     assert!(message.contains("no CUDA device"), "{message}");
 }
+
+// Catches two kernels of which one is missing or misnamed, and buffers that are taken for kept without having been declared.
+#[test]
+fn two_kernels_come_in_one_artifact() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("two.ptx");
+    let path = out.to_str().unwrap();
+    let first = ["grad", "control.cu", "--kernel", "matvec", "--roles", "dup,dup,out,const,const"];
+    let mode = ["--mode", "augmented,reverse", "--target", "nvptx:sm_80", "--symbol", "mv", "-o", path];
+    let manifest = || -> Value {
+        let text = std::fs::read_to_string(dir.path().join("two.ptx.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    run(&[&first[..], &mode[..]].concat(), 0);
+    let ptx = std::fs::read_to_string(&out).unwrap();
+    let m = manifest();
+    assert!(ptx.contains(".entry mv(") && ptx.contains(".entry mv_reverse("), "{ptx}");
+    assert_eq!((&m["mode"], &m["reverse"]["mode"]), (&"augmented".into(), &"split".into()));
+    let kept = |m: &Value| m["reverse"]["assumptions"].to_string().matches("kept").count();
+    assert_eq!(kept(&m), 0);
+    run(&[&first[..], &mode[..], &["--kept", "0,1"]].concat(), 0);
+    assert_eq!(kept(&manifest()), 2);
+    let (_, stderr) = run(&[&first[..], &mode[..], &["--kept", "nobody"]].concat(), 2);
+    assert!(stderr.contains("no such parameter"), "{stderr}");
+    let (_, stderr) =
+        run(&[&first[..], &["--kept", "all", "--target", "nvptx:sm_80", "-o", path]].concat(), 2);
+    assert!(stderr.contains("--kept goes with"), "{stderr}");
+}
+
+// Catches a run of two kernels that gives another result than the one kernel.
+#[test]
+fn two_kernels_run_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut results = Vec::new();
+    for mode in ["reverse", "augmented,reverse"] {
+        let out = dir.path().join(mode);
+        run(&["run", "overwrite.toml", "--device", "cpu", "--mode", mode, "--out", out.to_str().unwrap()], 0);
+        let read = |f: &str| std::fs::read(out.join(f)).unwrap();
+        results.push((read("x.npy"), read("x.shadow.npy")));
+    }
+    assert_eq!(results[0], results[1]);
+}

@@ -8,10 +8,10 @@ use kernel_ad::kernel::{BinOp, Cursor, Fmf, Inst, Kernel, KernelBuilder, Op, Typ
 use kernel_ad::read::ReadOptions;
 
 /// One way to be wrong: where it applies, and what it does there.
-struct Fault {
-    name: &'static str,
-    applies: fn(&Kernel, Inst) -> bool,
-    plant: fn(&mut Kernel, Inst),
+pub struct Fault {
+    pub name: &'static str,
+    pub applies: fn(&Kernel, Inst) -> bool,
+    pub plant: fn(&mut Kernel, Inst),
 }
 
 fn position(k: &Kernel, inst: Inst) -> Cursor {
@@ -46,7 +46,7 @@ const WRONG_SIGN: Fault = Fault {
     },
 };
 
-const DROPPED_ADD: Fault = Fault {
+pub const DROPPED_ADD: Fault = Fault {
     name: "a dropped add into a shadow",
     applies: |k, i| matches!(k.insts[i].op, Op::Accumulate { .. }),
     plant: remove,
@@ -62,7 +62,7 @@ const LOST_UPDATE: Fault = Fault {
     },
 };
 
-const TAPE_OFF_BY_ONE: Fault = Fault {
+pub const TAPE_OFF_BY_ONE: Fault = Fault {
     name: "a tape slot that is off by one",
     applies: |k, i| matches!(k.insts[i].op, Op::TapeLoad { .. }),
     plant: |k, i| {
@@ -97,13 +97,13 @@ fn is_zero(k: &Kernel, v: Value) -> bool {
     matches!(k.as_const(v), Some(kernel_ad::kernel::Const::Float(0)))
 }
 
-fn subject(case: &str) -> Subject {
+pub fn subject(case: &str) -> Subject {
     let case = Case::load(&super::folder().join(case)).unwrap_or_else(|e| panic!("{e}"));
     check::subject(&case, &ReadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The oracles that found something; without a device, since faults are planted into Kernel IR.
-fn found(s: &Subject) -> Vec<&'static str> {
+pub fn found(s: &Subject) -> Vec<&'static str> {
     let options = Options { directions: 2, ..Options::default() };
     let report = check::with_engines(None, |e| check::ladder(s, e, &options, "none", &mut |_| ()));
     report.unwrap_or_else(|e| panic!("{e}")).failed()

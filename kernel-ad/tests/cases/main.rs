@@ -4,6 +4,7 @@ mod cli;
 mod faults;
 mod functions;
 mod modules;
+mod split_faults;
 mod support;
 
 use kernel_ad::case::Case;
