@@ -301,3 +301,25 @@ extern "C" __global__ void large_block_norm(const float *x, float *y, int n) {
     __syncthreads();
     if (t < n) y[t] = v * rsqrtf(s[0] + 1e-6f);
 }
+
+// A tree whose last rounds stay within one warp and wait for that warp only.
+extern "C" __global__ void warp_tail_sum(const float *x, float *sum) {
+    __shared__ float s[128];
+    int t = threadIdx.x;
+    float v = x[blockIdx.x * 128 + t];
+    s[t] = v * v * v;
+    __syncthreads();
+    if (t < 64) s[t] += s[t + 64];
+    __syncthreads();
+    if (t < 32) {
+        s[t] += s[t + 32];
+        __syncwarp();
+        for (int d = 16; d > 0; d >>= 1) {
+            float other = s[(t + d) & 31];
+            __syncwarp();
+            s[t] += other;
+            __syncwarp();
+        }
+        if (t == 0) sum[blockIdx.x] = s[0];
+    }
+}

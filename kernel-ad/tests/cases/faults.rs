@@ -93,6 +93,23 @@ const KEPT_ADJOINT: Fault = Fault {
     plant: remove,
 };
 
+const MISSING_BARRIER: Fault = Fault {
+    name: "a barrier that is not mirrored",
+    applies: |k, i| matches!(k.insts[i].op, Op::Barrier { .. }) && block_name(k, i).ends_with(".rev"),
+    plant: remove,
+};
+
+const DIRTY_SHARED: Fault = Fault {
+    name: "a shadow in shared memory that is not cleared at the start",
+    applies: |k, i| matches!(k.insts[i].op, Op::Store { .. }) && block_name(k, i) == "clear.word",
+    plant: remove,
+};
+
+fn block_name(k: &Kernel, inst: Inst) -> &str {
+    let at = k.layout.iter().find(|&&b| k.blocks[b].insts.contains(&inst));
+    at.and_then(|&b| k.blocks[b].name.as_deref()).unwrap_or_default()
+}
+
 fn is_zero(k: &Kernel, v: Value) -> bool {
     matches!(k.as_const(v), Some(kernel_ad::kernel::Const::Float(0)))
 }
@@ -140,7 +157,7 @@ fn dropped_adds_are_found() {
 // Cases where every atomic add is needed: planners may be careful where a thread's own element is not proved to be its own.
 #[test]
 fn lost_updates_are_found() {
-    ["gather.toml", "convolve.toml"].iter().for_each(|c| must_be_found(&LOST_UPDATE, c));
+    ["gather.toml", "convolve.toml", "matmul_tiled.toml"].iter().for_each(|c| must_be_found(&LOST_UPDATE, c));
 }
 
 #[test]
@@ -156,4 +173,16 @@ fn wrong_operations_are_found() {
 #[test]
 fn shadows_that_are_not_cleared_are_found() {
     ["saxpy.toml", "overwrite.toml"].iter().for_each(|c| must_be_found(&KEPT_ADJOINT, c));
+}
+
+#[test]
+fn missing_barriers_are_found() {
+    ["transpose_tile.toml", "barrier_exchange.toml", "matmul_tiled.toml"]
+        .iter()
+        .for_each(|c| must_be_found(&MISSING_BARRIER, c));
+}
+
+#[test]
+fn dirty_shadows_of_shared_memory_are_found() {
+    ["block_sum.toml", "scan_in_place.toml"].iter().for_each(|c| must_be_found(&DIRTY_SHARED, c));
 }

@@ -302,7 +302,9 @@ impl Ops for HostOps<'_> {
     fn accumulate(&mut self, cx: &mut Lower<'_>, add: &Accumulation<'_>) -> Result<()> {
         let own = self.is_own(cx.k, add.base);
         let ty = &add.val.ty;
-        if add.atomic && !self.adds_plainly(cx.k, add.base) {
+        // The threads of a block run one after the other, and no other block sees its shared memory.
+        let block_only = add.space == AddrSpace::Shared;
+        if add.atomic && !block_only && !self.adds_plainly(cx.k, add.base) {
             let align = add.align.max(add.ty.bytes());
             cx.f.value(ty, format_args!("atomicrmw fadd {}, {} monotonic, align {align}", add.ptr, add.val));
             return Ok(());
