@@ -136,3 +136,48 @@ extern "C" __global__ void warp_punned(const float *x, const double *z, float *y
     y[i] = a * a * x[i];
     w[i] = b * z[i];
 }
+
+// Sum of a block's squares in two steps: every warp by shuffles, then the first warp over what the warps left in shared memory.
+extern "C" __global__ void warp_block_sum(const float *x, float *sum, int n) {
+    __shared__ float part[32];
+    int i = blockIdx.x * blockDim.x + threadIdx.x, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    float v = i < n ? x[i] : 0.0f;
+    v = warp_total(v * v);
+    if (lane == 0) part[warp] = v;
+    __syncthreads();
+    if (warp == 0) {
+        v = lane < blockDim.x / 32 ? part[lane] : 0.0f;
+        v = warp_total(v);
+        if (lane == 0) sum[blockIdx.x] = sqrtf(v);
+    }
+}
+
+// Softmax of one row for each block: maximum and sum of the block reach all threads through shared memory.
+extern "C" __global__ void warp_block_softmax(const float *x, float *y, int cols) {
+    __shared__ float part[32];
+    __shared__ float all[2];
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x / 32;
+    const float *row = x + blockIdx.x * cols;
+    float top = -1e30f, sum = 0.0f;
+    for (int c = threadIdx.x; c < cols; c += blockDim.x) top = fmaxf(top, row[c]);
+    for (int s = 16; s > 0; s /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, s));
+    if (lane == 0) part[warp] = top;
+    __syncthreads();
+    if (warp == 0) {
+        top = lane < warps ? part[lane] : -1e30f;
+        for (int s = 16; s > 0; s /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, s));
+        if (lane == 0) all[0] = top;
+    }
+    __syncthreads();
+    top = all[0];
+    for (int c = threadIdx.x; c < cols; c += blockDim.x) sum += expf(row[c] - top);
+    sum = warp_total(sum);
+    if (lane == 0) part[warp] = sum;
+    __syncthreads();
+    if (warp == 0) {
+        sum = warp_total(lane < warps ? part[lane] : 0.0f);
+        if (lane == 0) all[1] = sum;
+    }
+    __syncthreads();
+    for (int c = threadIdx.x; c < cols; c += blockDim.x) y[blockIdx.x * cols + c] = expf(row[c] - top) / all[1];
+}
