@@ -89,6 +89,35 @@ pub fn affine(k: &Kernel, regions: &Regions, blocks: &DefBlocks, phi: Value) -> 
     None
 }
 
+/// A header phi that is shifted by the same number of bits in every iteration: the step of a reduction that halves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shifts {
+    /// The loop.
+    pub l: LoopId,
+    /// Value in iteration 0, defined outside of the loop.
+    pub init: Value,
+    /// Shift to the left, to the right, or to the right with the sign.
+    pub op: BinOp,
+    /// Bits of one iteration; less than the width.
+    pub bits: u32,
+}
+
+/// Recognises a header phi that is shifted.
+pub fn shifts(k: &Kernel, regions: &Regions, blocks: &DefBlocks, phi: Value) -> Option<Shifts> {
+    let l = regions.headed_by(blocks.of(phi)?)?;
+    let Some(Op::Phi { incoming }) = k.def_op(phi) else { return None };
+    let from = |b: Block| incoming.iter().find(|(p, _)| *p == b).map(|(_, v)| *v);
+    let init = from(regions.loops[l].preheader)?;
+    let Type::Int(width) = k.ty(phi) else { return None };
+    match k.def_op(from(regions.loops[l].latch)?)? {
+        &Op::Binary { op: op @ (BinOp::Shl | BinOp::LShr | BinOp::AShr), a, b, .. } if a == phi => {
+            let bits = u32::try_from(k.as_int(b)?).ok().filter(|&n| n > 0 && n < u32::from(width))?;
+            Some(Shifts { l, init, op, bits })
+        }
+        _ => None,
+    }
+}
+
 /// When a loop ends: in the first iteration `k` in which `init + offset + k * step` reaches the bound.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trip {

@@ -192,6 +192,7 @@ impl Proof<'_> {
                 [a.init, *count].into_iter().chain(a.steps.iter().map(|s| s.0)).collect()
             }
             Recipe::Trip(t) => vec![t.init, t.bound],
+            Recipe::Shifts(s) => vec![s.init],
             Recipe::CastOf(phi, _) => vec![*phi],
             Recipe::Branch { cond, .. } => vec![*cond],
         }

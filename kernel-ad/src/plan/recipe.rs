@@ -3,7 +3,7 @@
 use super::Between;
 use crate::canon::Regions;
 use crate::cfg::{Cfg, DomTree, LoopId};
-use crate::facts::trip::{affine, trip, Affine, DefBlocks, Trip};
+use crate::facts::trip::{affine, shifts, trip, Affine, DefBlocks, Shifts, Trip};
 use crate::facts::{Provenance, Writes};
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
@@ -28,6 +28,8 @@ pub enum Recipe {
     Affine(Affine),
     /// The same after the loop, with the count that the pad saw.
     AffineAtExit(Affine, Value),
+    /// `init` shifted as often as the running iteration says.
+    Shifts(Shifts),
     /// The last count of a counted loop, worked out from its bounds.
     Trip(Trip),
     /// Which of two predecessors was taken: the condition of the branch that decided it, or its opposite.
@@ -57,6 +59,7 @@ impl Recipe {
                 s.extend(a.steps.iter().map(|(v, _)| *v));
                 s
             }
+            Recipe::Shifts(s) => smallvec![s.init],
             Recipe::Trip(t) => smallvec![t.init, t.bound],
             Recipe::CastOf(phi, _) => smallvec![*phi],
             Recipe::Branch { cond, .. } => smallvec![*cond],
@@ -166,6 +169,9 @@ impl<'a> Recipes<'a> {
             Op::Phi { incoming } => {
                 if let Some(a) = affine(self.k, self.regions, &self.blocks, v) {
                     return Some(Recipe::Affine(a));
+                }
+                if let Some(s) = shifts(self.k, self.regions, &self.blocks, v) {
+                    return Some(Recipe::Shifts(s));
                 }
                 if let [(_, inner)] = incoming[..] {
                     return self.affine_at_exit(v, inner);

@@ -2,7 +2,7 @@
 
 use super::sweep::{bug, Sweep};
 use crate::cfg::LoopId;
-use crate::facts::trip::{emit_trip, Affine};
+use crate::facts::trip::{emit_trip, Affine, Shifts};
 use crate::kernel::*;
 use crate::plan::{Decision, Recipe};
 
@@ -104,6 +104,15 @@ impl Sweep<'_> {
                 let count = self.read(b, var, count_ty);
                 self.affine(b, a, count, ty)
             }
+            Recipe::Shifts(s) => {
+                let l = &self.input.regions.loops[s.l];
+                let count = l.counter.as_ref().expect("canonical loops count").count;
+                let var = self.counts[&s.l];
+                let count_ty = b.k.ty(count);
+                let count = self.read(b, var, count_ty);
+                let init = self.get(b, s.init);
+                shifted(b, s, init, count)
+            }
             Recipe::AffineAtExit(a, count) => {
                 let count = self.get(b, *count);
                 self.affine(b, a, count, ty)
@@ -175,4 +184,27 @@ pub fn resize(b: &mut KernelBuilder<'_>, v: Value, to: Type, signed: bool) -> Va
         std::cmp::Ordering::Greater => b.cast(CastOp::Trunc, v, to),
         std::cmp::Ordering::Less => b.cast(if signed { CastOp::SExt } else { CastOp::ZExt }, v, to),
     }
+}
+
+/// `init` shifted `count` times; beyond its width nothing is left of it but the sign.
+fn shifted(b: &mut KernelBuilder<'_>, s: &Shifts, init: Value, count: Value) -> Value {
+    let (ty, count_ty) = (b.k.ty(init), b.k.ty(count));
+    let Type::Int(width) = ty else { return init };
+    let width = i128::from(width);
+    // Counted in iterations: the product with the bits of one could overflow.
+    let most = b.k.int(count_ty, (width - 1) / i128::from(s.bits));
+    let inside = b.icmp(IntPred::Ule, count, most);
+    let times = b.select(inside, count, most);
+    let bits = b.k.int(count_ty, s.bits.into());
+    let by = if s.bits == 1 { times } else { b.binary(BinOp::Mul, times, bits) };
+    let by = resize(b, by, ty, false);
+    let value = b.binary(s.op, init, by);
+    let beyond = match s.op {
+        BinOp::AShr => {
+            let last = b.k.int(ty, width - 1);
+            b.binary(BinOp::AShr, init, last)
+        }
+        _ => b.k.zero(ty),
+    };
+    b.select(inside, value, beyond)
 }
