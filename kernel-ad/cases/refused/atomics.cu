@@ -11,11 +11,10 @@ extern "C" __global__ void exchange_any(const float *x, const int *bin, float *s
 extern "C" __global__ void global_max(const float *x, float *most, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
-    float v = x[i] * x[i];
     int *p = (int *)most, old = *p, assumed;
     do {
         assumed = old;
-        old = atomicCAS(p, assumed, __float_as_int(fmaxf(v, __int_as_float(assumed))));
+        old = atomicCAS(p, assumed, __float_as_int(fmaxf(x[i] * x[i], __int_as_float(assumed))));
     } while (assumed != old);
 }
 

@@ -28,7 +28,7 @@ pub(super) fn replace_loops(k: &mut Kernel) -> bool {
 struct Found {
     swap: Inst,
     op: RmwOp,
-    /// The other operand of the operation; not from the loop.
+    /// The other operand of the operation; the same in all iterations.
     val: Value,
     header: Block,
     entering: Vec<Block>,
@@ -81,7 +81,9 @@ impl<'a> Loop<'a> {
         let own: HashSet<Value> = insts().filter_map(|i| k.insts[i].result).collect();
         let harmless = |i: Inst| match &k.insts[i].op {
             Op::Phi { .. } | Op::Br { .. } | Op::CondBr { .. } | Op::Freeze { .. } => true,
-            Op::Load { ptr: p, .. } => uncast(k, *p) == uncast(k, ptr),
+            Op::Load { ptr: p, mem } => {
+                uncast(k, *p) == uncast(k, ptr) || (!mem.volatile && mem.ordering.is_none())
+            }
             op => i == swap || op.is_pure(),
         };
         if own.contains(&ptr) || !insts().all(harmless) {
@@ -145,7 +147,25 @@ impl<'a> Loop<'a> {
             Type::Int(_) => float_behind(k, v)?,
             _ => return None,
         };
-        (!self.own.contains(&f) && k.bytes(k.ty(f)) == k.bytes(k.ty(self.new))).then_some(f)
+        (self.is_hoistable(f, 0) && k.bytes(k.ty(f)) == k.bytes(k.ty(self.new))).then_some(f)
+    }
+
+    /// True when a value is the same in every iteration, and can be had before the first: other memory that is loaded
+    /// there cannot change meanwhile, since that would be a race.
+    fn is_hoistable(&self, v: Value, depth: u32) -> bool {
+        if !self.own.contains(&v) {
+            return true;
+        }
+        let hoistable = |v: Value| self.is_hoistable(v, depth + 1);
+        match self.k.def_op(v) {
+            Some(Op::Load { ptr, mem }) => {
+                let header = &self.k.blocks[self.data.header].insts;
+                let always = header.iter().any(|&i| self.k.insts[i].result == Some(v));
+                always && !mem.volatile && mem.ordering.is_none() && !self.is_place(*ptr) && hoistable(*ptr)
+            }
+            Some(op) if op.is_pure() && depth < 16 => op.operands().into_iter().all(hoistable),
+            _ => false,
+        }
     }
 
     fn recognise(&self) -> Option<Found> {
@@ -340,10 +360,12 @@ fn replace(k: &mut Kernel, found: &Found) {
     let block = b.block("atomic");
     b.switch_to(block);
     let mem = MemFlags { ordering: mem.ordering.or(Some(Ordering::Monotonic)), ..mem };
-    let old = b.value(Op::AtomicRmw { op: found.op, ptr, val: found.val, mem }, float);
-    let old_bits = b.cast(CastOp::Bitcast, old, bits);
+    let (contents, swap) = (&found.contents, found.swap);
     let mut made =
-        Made { own: &own, contents: &found.contents, swap: found.swap, old, old_bits, map: HashMap::new() };
+        Made { own: &own, contents, swap, old: found.val, old_bits: found.val, map: HashMap::new() };
+    let val = made.value(&mut b, found.val);
+    made.old = b.value(Op::AtomicRmw { op: found.op, ptr, val, mem }, float);
+    made.old_bits = b.cast(CastOp::Bitcast, made.old, bits);
     let leave = found.guard.as_ref().map(|&(edge, cond, when)| (edge, made.value(&mut b, cond), when));
     // Phis behind the loop, then all other uses.
     let mut targets = vec![found.success.1];

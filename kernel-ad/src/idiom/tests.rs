@@ -93,6 +93,10 @@ fn loops_keep_their_results() {
     };
     for (update, want) in [
         ("  %n = fadd f32 %v, %f".to_string(), Some(RmwOp::FAdd)),
+        ("  %w = fmul f32 %v, 0.5\n  %n = fadd f32 %w, %f".to_string(), Some(RmwOp::FAdd)),
+        ("  %w = load f32, ptr.global %px\n  %n = fadd f32 %w, %f".to_string(), None),
+        ("  %w = load f32, ptr.global %m\n  %n = fadd f32 %w, %f".to_string(), None),
+        ("  %w = fmul f32 %f, 0.5\n  %n = fadd f32 %w, %f".to_string(), None),
         ("  %n = fsub f32 %f, %v".to_string(), Some(RmwOp::FSub)),
         ("  %n = fsub f32 %v, %f".to_string(), None),
         ("  %n = fmul f32 %v, %f".to_string(), None),
@@ -211,4 +215,13 @@ out:
         let x = [1.5, -2.0, 0.5, 4.0, -5.0, 4.0];
         assert_eq!(run(&before, &x, start), run(&after, &x, start), "{}", print(&after));
     }
+}
+
+// Catches a load of the loop that is forgotten, or that is taken out where the loop may not come to it.
+#[test]
+fn loads_in_the_loop_go_before_it() {
+    let text = around("  %n = fadd f32 %w, %f", "  %w = load f32, ptr.global %px\n  br swap");
+    same(&text, Some(RmwOp::FAdd));
+    let text = around("  %n = fadd f32 %w, %f", "  %w = load f32, ptr.global %m\n  br swap");
+    same(&text, None);
 }
