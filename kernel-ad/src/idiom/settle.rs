@@ -22,8 +22,9 @@ struct Record {
     inst: Inst,
     /// It was executed since the last barrier.
     done: Value,
-    /// Its address; `None` for a constant one.
-    place: Option<Value>,
+    /// Its address as an object and the distance from its start, if that is not constant. A distance can be saved for a
+    /// reverse sweep in another launch; an address in shared memory can not.
+    place: Option<(Value, Value)>,
     /// Its value, the best one if it is executed repeatedly.
     best: Value,
 }
@@ -92,6 +93,7 @@ impl View<'_> {
         if !shared || !self.activity.is_useful_memory(self.prov, ptr) {
             return None;
         }
+        k.as_const(start_of(k, ptr))?;
         let after = self.until_barrier(block, inst);
         let touches = |p: Value| self.prov.of(p).bases.contains(&base);
         let disturbs = |i: Inst| match &k.insts[i].op {
@@ -136,6 +138,26 @@ impl View<'_> {
     }
 }
 
+/// The pointer that another one was made from by address arithmetic.
+fn start_of(k: &Kernel, mut ptr: Value) -> Value {
+    while let Some(Op::PtrAdd { ptr: p, .. }) = k.def_op(ptr) {
+        ptr = *p;
+    }
+    ptr
+}
+
+/// The sum of the distances between the two.
+fn distance(b: &mut KernelBuilder<'_>, start: Value, ptr: Value, index: Type) -> Value {
+    let (mut at, mut sum) = (ptr, None);
+    while at != start {
+        let Some(&Op::PtrAdd { ptr: p, offset, .. }) = b.k.def_op(at) else { break };
+        let step = b.resize(offset, index, true);
+        sum = Some(sum.map_or(step, |s| b.binary(BinOp::Add, s, step)));
+        at = p;
+    }
+    sum.unwrap_or_else(|| b.k.int(index, 0))
+}
+
 /// Stores what is needed behind the barrier in variables.
 fn remember(
     k: &mut Kernel,
@@ -157,7 +179,8 @@ fn remember(
     let (space, float) = (b.k.ty(ptr), b.k.ty(val));
     let done = local(&mut b, Type::I1);
     let best = local(&mut b, float);
-    let place = b.k.def_inst(ptr).map(|_| local(&mut b, space));
+    let index = b.k.index_ty(space.addr_space().unwrap_or(AddrSpace::Generic));
+    let place = b.k.def_inst(ptr).map(|_| (start_of(b.k, ptr), local(&mut b, index)));
     let plain = MemFlags::plain(1);
     let first = b.k.blocks[entry].insts.iter().rposition(|&i| matches!(b.k.insts[i].op, Op::Alloca { .. }));
     b.at = Cursor::At(entry, first.map_or(0, |n| n + 1));
@@ -180,8 +203,9 @@ fn remember(
     b.store(best, value, plain);
     let yes = b.k.int(Type::I1, 1);
     b.store(done, yes, plain);
-    if let Some(place) = place {
-        b.store(place, ptr, plain);
+    if let Some((start, var)) = place {
+        let distance = distance(&mut b, start, ptr, index);
+        b.store(var, distance, plain);
     }
     Record { inst, done, place, best }
 }
@@ -243,7 +267,11 @@ fn settle_one(b: &mut KernelBuilder<'_>, r: &Record, exchanges: &mut HashSet<Ins
     let done = b.load(Type::I1, r.done, plain);
     b.cond_br(done, look, on);
     b.switch_to(look);
-    let place = r.place.map_or(ptr, |p| b.load(space, p, plain));
+    let place = r.place.map_or(ptr, |(start, var)| {
+        let index = b.k.index_ty(space.addr_space().unwrap_or(AddrSpace::Generic));
+        let distance = b.load(index, var, plain);
+        b.ptr_add(start, distance)
+    });
     let best = b.load(float, r.best, plain);
     let last = b.load(bits, place, relaxed);
     let mine = b.cast(CastOp::Bitcast, best, bits);

@@ -100,6 +100,19 @@ impl<'k> KernelBuilder<'k> {
         self.value(Op::Cast { op, a, flags: IntFlags::empty() }, to)
     }
 
+    /// An integer in another width.
+    pub fn resize(&mut self, v: Value, to: Type, signed: bool) -> Value {
+        let (Type::Int(from), Type::Int(wide)) = (self.k.ty(v), to) else { return v };
+        if let (Some(c), true) = (self.k.as_int(v), signed) {
+            return self.k.int(to, c.into());
+        }
+        match from.cmp(&wide) {
+            std::cmp::Ordering::Equal => v,
+            std::cmp::Ordering::Greater => self.cast(CastOp::Trunc, v, to),
+            std::cmp::Ordering::Less => self.cast(if signed { CastOp::SExt } else { CastOp::ZExt }, v, to),
+        }
+    }
+
     pub fn select(&mut self, cond: Value, a: Value, b: Value) -> Value {
         let ty = self.k.ty(a);
         self.value(Op::Select { cond, a, b, fmf: Fmf::empty() }, ty)

@@ -142,8 +142,13 @@ impl<'a> Recipes<'a> {
     pub fn of(&mut self, v: Value) -> Option<Recipe> {
         let r = self.find(v)?;
         // Control and addresses must come out exactly as before; sums that the compiler may fuse do not promise that.
-        if !self.k.ty(v).is_float() && !r.inputs(self.k, v).into_iter().all(|x| self.is_exact(x)) {
-            return None;
+        // Inputs that are no floats are saved, or have recipes that promise it themselves.
+        let float = |x: &Value| self.k.ty(*x).is_float();
+        if !float(&v) {
+            let floats: Vec<Value> = r.inputs(self.k, v).into_iter().filter(float).collect();
+            if !floats.into_iter().all(|x| self.is_exact(x)) {
+                return None;
+            }
         }
         Some(r)
     }

@@ -175,15 +175,7 @@ impl Sweep<'_> {
 
 /// An integer in another width.
 pub fn resize(b: &mut KernelBuilder<'_>, v: Value, to: Type, signed: bool) -> Value {
-    let (Type::Int(from), Type::Int(wide)) = (b.k.ty(v), to) else { return v };
-    if let (Some(c), true) = (b.k.as_int(v), signed) {
-        return b.k.int(to, c.into());
-    }
-    match from.cmp(&wide) {
-        std::cmp::Ordering::Equal => v,
-        std::cmp::Ordering::Greater => b.cast(CastOp::Trunc, v, to),
-        std::cmp::Ordering::Less => b.cast(if signed { CastOp::SExt } else { CastOp::ZExt }, v, to),
-    }
+    b.resize(v, to, signed)
 }
 
 /// `init` shifted `count` times; beyond its width nothing is left of it but the sign.
