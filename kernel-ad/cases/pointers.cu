@@ -121,3 +121,12 @@ extern "C" __global__ void eliminate(double **rows, const int *pivot, int n, int
         }
     }
 }
+
+// Rows chosen by one thread of the block, their pointers in shared memory.
+extern "C" __global__ void shared_rows(const float *const *rows, const int *pick, float *y, int cols) {
+    __shared__ const float *row[2];
+    if (threadIdx.x < 2) row[threadIdx.x] = rows[pick[2 * blockIdx.x + threadIdx.x]];
+    __syncthreads();
+    int j = threadIdx.x;
+    if (j < cols) y[blockIdx.x * cols + j] = row[0][j] * row[1][j];
+}

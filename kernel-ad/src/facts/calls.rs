@@ -37,7 +37,7 @@ impl<'k> KnownCall<'k> {
         let mut out = Vec::new();
         for &v in self.args {
             if k.ty(v).is_ptr() {
-                if reverse.access[at].reads || reverse.access[at].writes {
+                if reverse.access[at].reads {
                     out.push(v);
                 }
                 at += 1;

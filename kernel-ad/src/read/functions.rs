@@ -165,6 +165,12 @@ impl ModuleSource {
                     let Some(name) = name else { return Ok(None) };
                     let (body, result) = self.body(name, &[])?;
                     fits(&body, result, &want)?;
+                    let writes = |(i, a): (usize, &Access)| a.writes && want.primal.contains(&i);
+                    if let Some(i) = body.access.iter().enumerate().position(writes) {
+                        let why = format!("it writes what `{}` points to", body.code.params[i].name);
+                        let d = refused(&body.code, why);
+                        return Err(d.help("a derivative writes into shadows only").into());
+                    }
                     Ok(Some(body))
                 };
                 Derivative::Given {
@@ -282,6 +288,8 @@ fn is_local(prov: &Provenance, ptr: Value) -> bool {
 /// Parameters with their names, and a result.
 struct Signature {
     params: Vec<(Type, String)>,
+    /// Which of them are the function's own.
+    primal: Vec<usize>,
     result: Type,
 }
 
@@ -294,20 +302,22 @@ fn float_or_void(result: Type) -> Type {
 
 /// Every float followed by its tangent, every pointer by the pointer to its shadow.
 fn tangent_of(params: &[Param], result: Type) -> Signature {
-    let mut out = Vec::new();
+    let (mut out, mut primal) = (Vec::new(), Vec::new());
     for p in params {
+        primal.push(out.len());
         out.push((p.ty, p.name.clone()));
         if p.ty.is_float() || p.ty.is_ptr() {
             out.push((p.ty, format!("d_{}", p.name)));
         }
     }
-    Signature { params: out, result: float_or_void(result) }
+    Signature { params: out, primal, result: float_or_void(result) }
 }
 
 /// Every pointer followed by the pointer to its shadow; then the adjoint of the result; then a pointer for each float.
 fn adjoint_of(params: &[Param], result: Type) -> Signature {
-    let mut out = Vec::new();
+    let (mut out, mut primal) = (Vec::new(), Vec::new());
     for p in params {
+        primal.push(out.len());
         out.push((p.ty, p.name.clone()));
         if p.ty.is_ptr() {
             out.push((p.ty, format!("d_{}", p.name)));
@@ -319,7 +329,7 @@ fn adjoint_of(params: &[Param], result: Type) -> Signature {
     for p in params.iter().filter(|p| p.ty.is_float()) {
         out.push((Type::Ptr(AddrSpace::Generic), format!("d_{}", p.name)));
     }
-    Signature { params: out, result: Type::Void }
+    Signature { params: out, primal, result: Type::Void }
 }
 
 fn fits(body: &Body, result: Type, want: &Signature) -> Result<()> {

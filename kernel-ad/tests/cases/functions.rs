@@ -92,6 +92,23 @@ fn mistakes_are_told() {
     }
 }
 
+// Catches: a derivative that changes what the primal computes.
+#[test]
+fn derivatives_write_into_shadows_only() {
+    let source = std::fs::read_to_string(folder().join("derivatives.cu")).unwrap();
+    let right = "*dx += seed * (t[k + 1] - t[k]) * (float)(n - 1);";
+    assert!(source.contains(right));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wrong.cu");
+    std::fs::write(&path, source.replace(right, "((float *)t)[k] = seed;")).unwrap();
+    let derivatives = vec![registered("table", None, Some("table_reverse"))];
+    let options =
+        ReadOptions { functions: Functions { derivatives, inactive: vec![] }, ..ReadOptions::default() };
+    let d = read::load(&path, &options).unwrap().kernel("look_up").unwrap_err().0.remove(0);
+    assert_eq!(d.code, Code::UnsupportedCall);
+    assert!(d.message.contains("it writes what `t` points to"), "{}", d.message);
+}
+
 // Catches: an inactive function that writes what is differentiated, and is believed.
 #[test]
 fn inactive_functions_write_nothing_active() {
