@@ -120,17 +120,3 @@ extern "C" __global__ void large_block_norm(const float *x, float *y, int n) {
     __syncthreads();
     if (t < n) y[t] = v * rsqrtf(s[0] + 1e-6f);
 }
-
-// A tree of products in which threads return as soon as they have nothing left to do.
-extern "C" __global__ void leave_when_done(const double *x, double *y) {
-    __shared__ double s[64];
-    int t = threadIdx.x;
-    s[t] = 1.0 + x[blockIdx.x * 64 + t];
-    __syncthreads();
-    for (int d = 32; d > 0; d /= 2) {
-        if (t >= d) return;
-        s[t] *= s[t + d];
-        __syncthreads();
-    }
-    y[blockIdx.x] = s[0];
-}
