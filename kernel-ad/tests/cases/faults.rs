@@ -4,7 +4,7 @@
 use kernel_ad::case::Case;
 use kernel_ad::check::{self, Options, Subject};
 use kernel_ad::grad::Gradient;
-use kernel_ad::kernel::{BinOp, Cursor, Fmf, Inst, Kernel, KernelBuilder, Op, Type, Value};
+use kernel_ad::kernel::{BinOp, Cursor, Fmf, Inst, Kernel, KernelBuilder, Op, RmwOp, Type, Value, WarpOp};
 use kernel_ad::read::ReadOptions;
 
 /// One way to be wrong: where it applies, and what it does there.
@@ -110,6 +110,70 @@ fn block_name(k: &Kernel, inst: Inst) -> &str {
     at.and_then(|&b| k.blocks[b].name.as_deref()).unwrap_or_default()
 }
 
+fn is_last(k: &Kernel, inst: Inst, hit: fn(&Op) -> bool) -> bool {
+    let all = k.layout.iter().flat_map(|&b| k.blocks[b].insts.iter().copied());
+    all.filter(|&i| hit(&k.insts[i].op)).last() == Some(inst)
+}
+
+/// The last shuffle carries adjoints.
+const WRONG_LANE: Fault = Fault {
+    name: "adjoints that go to the wrong lane",
+    applies: |k, i| is_last(k, i, |op| matches!(op, Op::Warp { op, .. } if carries(*op))),
+    plant: |k, i| {
+        let Op::Warp { op, args } = &mut k.insts[i].op else { return };
+        match op {
+            WarpOp::ShflUp => *op = WarpOp::ShflDown,
+            WarpOp::ShflDown => *op = WarpOp::ShflUp,
+            _ => {
+                let lane = args[2];
+                let one = k.int(Type::I32, 1);
+                rewrite(k, i, lane, |b| b.binary(BinOp::Xor, lane, one));
+            }
+        }
+    },
+};
+
+fn carries(op: WarpOp) -> bool {
+    matches!(op, WarpOp::ShflUp | WarpOp::ShflDown | WarpOp::ShflBfly | WarpOp::ShflIdx | WarpOp::ScatterAdd)
+}
+
+/// The last instruction that uses the place which an atomic counter gave asks the counter again.
+const REPLAYED_INDEX: Fault = Fault {
+    name: "an index that is taken from the counter again",
+    applies: |k, i| matches!(k.insts[i].op, Op::AtomicRmw { op: RmwOp::Add, .. }),
+    plant: |k, i| {
+        let Some(slot) = k.insts[i].result else { return };
+        let all: Vec<Inst> = k.layout.iter().flat_map(|&b| k.blocks[b].insts.clone()).collect();
+        let mut derived = vec![slot];
+        let mut last = None;
+        for &j in &all {
+            if k.insts[j].op.operands().iter().any(|v| derived.contains(v)) {
+                match k.insts[j].result.filter(|_| k.insts[j].op.is_pure()) {
+                    Some(r) => derived.push(r),
+                    None => last = Some(j),
+                }
+            }
+        }
+        let Some(user) = last else { return };
+        let chain: Vec<Inst> = all
+            .into_iter()
+            .filter(|&j| j == i || k.insts[j].result.is_some_and(|r| derived.contains(&r)))
+            .collect();
+        let mut again: Vec<(Value, Value)> = Vec::new();
+        for j in chain {
+            let (mut op, Some(old)) = (k.insts[j].op.clone(), k.insts[j].result) else { continue };
+            let map = |v: Value| again.iter().find(|(o, _)| *o == v).map_or(v, |(_, n)| *n);
+            op.map_operands(map);
+            let ty = k.ty(old);
+            let mut b = KernelBuilder::new(k);
+            b.at = position(b.k, user);
+            let new = b.value(op, ty);
+            again.push((old, new));
+        }
+        k.insts[user].op.map_operands(|v| again.iter().find(|(o, _)| *o == v).map_or(v, |(_, n)| *n));
+    },
+};
+
 fn is_zero(k: &Kernel, v: Value) -> bool {
     matches!(k.as_const(v), Some(kernel_ad::kernel::Const::Float(0)))
 }
@@ -185,4 +249,11 @@ fn missing_barriers_are_found() {
 #[test]
 fn dirty_shadows_of_shared_memory_are_found() {
     ["block_sum.toml", "scan_in_place.toml"].iter().for_each(|c| must_be_found(&DIRTY_SHARED, c));
+}
+
+#[test]
+fn faults_of_threads_together_are_found() {
+    must_be_found(&LOST_UPDATE, "halo_by_leavers.toml");
+    ["warp_scan.toml", "warp_gather.toml"].iter().for_each(|c| must_be_found(&WRONG_LANE, c));
+    must_be_found(&REPLAYED_INDEX, "compact.toml");
 }
