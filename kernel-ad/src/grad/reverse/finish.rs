@@ -177,7 +177,17 @@ pub fn assumptions(
         (Some(Decision::Again(Recipe::Again { load: true, .. })), Some(Op::Load { ptr, .. })) => Some(*ptr),
         _ => None,
     });
-    for ptr in reloaded.chain(call::read_again(k, input)) {
+    let extrema: Vec<Value> = looked_at(k, input);
+    let writes = Writes::new(k, input.cfg, input.prov);
+    for p in extrema.iter().filter_map(|&e| match input.prov.of(e).single() {
+        Some(Base::Param(p)) => Some(p),
+        _ => None,
+    }) {
+        // Another name for the same memory could overwrite what is looked at.
+        let others = (0..k.params.len() as u32).filter(|&q| q != p && writes.to(Base::Param(q)));
+        pairs.extend(others.map(|q| (p.min(q), p.max(q))));
+    }
+    for ptr in reloaded.chain(call::read_again(k, input)).chain(extrema) {
         for base in input.prov.of(ptr).bases {
             let Base::Param(i) = base else { continue };
             if k.params[i as usize].by_value.is_some() {
@@ -205,6 +215,13 @@ pub fn assumptions(
     }
     out.extend(exclusive.assumptions.iter().filter(|a| !out.contains(a)).cloned().collect::<Vec<_>>());
     out
+}
+
+/// Addresses of atomic extrema where the reverse sweep looks who has won.
+fn looked_at(k: &Kernel, input: &Input<'_>) -> Vec<Value> {
+    let insts = input.cfg.rpo().iter().flat_map(|&b| &k.blocks[b].insts);
+    let adjoints = insts.map(|&i| input.memory_adjoint(k, i));
+    adjoints.filter_map(|a| if let MemoryAdjoint::Extremum(p, _) = a { Some(p) } else { None }).collect()
 }
 
 /// What must lie where it lay when the augmented kernel ran, for what the reverse kernel loads again.
