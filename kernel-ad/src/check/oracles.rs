@@ -265,7 +265,7 @@ impl Ladder<'_> {
         let base = before.widened();
         let x = self.space.primal(&base);
         // With what moves and masks bits as the floats that it means, differences in f64 say more.
-        let mut retyped = self.subject.primal.clone();
+        let mut retyped = crate::idiom::recognise(&self.subject.primal);
         crate::retype::retype(&mut retyped, &self.subject.case.roles());
         let how =
             if crate::retype::counts_bits(&retyped) { &differences::COARSE } else { &differences::FINE };
