@@ -42,6 +42,18 @@ extern "C" __global__ void norm(const double *x, double *y, int n) {
   for (int j = 0; j < n; ++j) sum += x[j] * x[j] * x[i];
   y[i] = sum;
 }
+
+// The winner is known only when all blocks have come: no derivative in one kernel.
+extern "C" __global__ void largest(const float *x, float *most, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  float v = x[i] * x[i];
+  int *p = (int *)most, old = *p, assumed;
+  do {
+    assumed = old;
+    old = atomicCAS(p, assumed, __float_as_int(fmaxf(v, __int_as_float(assumed))));
+  } while (assumed != old);
+}
 "#;
 
 fn kernel(name: &str) -> Kernel {
@@ -174,4 +186,29 @@ fn kept_buffers_are_loaded_again() {
         results[0].0,
         results[1].0
     );
+}
+
+// Catches an extremum over all blocks that is taken for final within one kernel, or where the caller may change it, and a winner
+// that does not get the derivative.
+#[test]
+fn the_largest_of_all_blocks_is_known_between_the_kernels() {
+    let (k, roles) = (kernel("largest"), [Dup, Dup, Const]);
+    let code = |e: crate::diag::Diagnostics| e.0[0].code;
+    assert_eq!(k.reverse(&roles).map_err(code).unwrap_err(), Code::AtomicNoRule);
+    assert_eq!(k.split(&roles).map_err(code).unwrap_err(), Code::AtomicNoRule);
+    let options = PlanOptions { kept: Kept::Params([1].into()), ..PlanOptions::default() };
+    let made = k.split_with(&Roles::of(&roles), &options).unwrap();
+    assert!(made.reverse.assumptions.contains(&shadow_mem::Assumption::Kept { param: 1 }));
+    let device = Device::cpu();
+    let loaded = device.compile_split(&made).unwrap();
+    let x: Vec<f32> = (0..60).map(|i| ((i * 17 % 60) as f32 - 41.0) / 32.0).collect();
+    let (x, most) = (device.pair(&x).unwrap(), device.pair(&[0.0f32]).unwrap());
+    // SAFETY: the kernel stays inside its 60 elements.
+    let tape = unsafe { loaded.forward(Launch::new(2, 32), args![&x, &most, 60i32]) }.unwrap();
+    most.seed(&[3.0]).unwrap();
+    // SAFETY: as above.
+    unsafe { loaded.reverse(&tape, args![&x, &most, 60i32]) }.unwrap();
+    let want = |x: f32| if x == -41.0 / 32.0 { 6.0 * x } else { 0.0 };
+    let wanted: Vec<f32> = x.read().unwrap().into_iter().map(want).collect();
+    assert_eq!((x.shadow().unwrap(), most.shadow().unwrap()), (wanted, vec![0.0]));
 }

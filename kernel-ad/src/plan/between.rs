@@ -93,6 +93,8 @@ impl<'a> Between<'a> {
             Some(Op::Load { ptr, .. }) => self.lasts(*ptr),
             // Where a block runs, and how much shared memory a kernel has of its own, differs.
             Some(Op::Special(Special::SmId | Special::WarpId | Special::TotalSharedSize)) => false,
+            // Of an undefined value it may make another one each time.
+            Some(Op::Freeze { .. }) => self.is_momentary(v),
             // Distances and comparisons of addresses that differ from launch to launch.
             _ => self.k.ty(v).is_ptr() || !inputs.iter().any(|&x| self.is_momentary(x)),
         }

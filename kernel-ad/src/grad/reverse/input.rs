@@ -74,7 +74,6 @@ impl Input<'_> {
     }
 
     /// True when the reverse sweep finds behind `ptr` what the whole launch of the primal left there.
-    #[allow(dead_code)]
     pub fn is_final(&self, ptr: Value) -> bool {
         self.between.is_some_and(|b| b.lasts(ptr))
     }
