@@ -67,14 +67,22 @@ extern "C" __global__ void volatile_access(volatile float *x, float *y, int n) {
     y[i] = x[i] * a;
 }
 
-// Fences of every width between a thread's own accesses.
+// Fences of the block between a thread's own accesses.
 extern "C" __global__ void fenced(float *x, float *y, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     x[i] = sinf(x[i]);
     __threadfence_block();
     y[i] = x[i] * x[i];
-    __threadfence();
+    __threadfence_block();
     y[i] += 0.5f * x[i];
-    __threadfence_system();
+}
+
+// A fence for all blocks may publish to blocks that run later.
+extern "C" __global__ void fenced_grid(float *x, float *y, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n) return;
+    x[i] = sinf(x[i]);
+    __threadfence();
+    y[i] = x[i] * x[i];
 }

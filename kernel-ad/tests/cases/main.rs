@@ -48,8 +48,16 @@ fn name(path: &Path) -> String {
     path.strip_prefix(folder()).unwrap().display().to_string()
 }
 
-/// Which oracles a case may skip, and why that is right.
-const MAY_SKIP: &[(&str, &str, &str)] = &[];
+/// Which oracles a case may skip (by how their names begin), and why that is right.
+const MAY_SKIP: &[(&str, &str, &str)] = &[(
+    "grids/diffusion_tile.toml",
+    "split",
+    "stores to two places of a shared tile become one by an address that no tape can hold",
+)];
+
+fn may_skip(path: &Path, oracle: &str) -> bool {
+    MAY_SKIP.iter().any(|m| name(path) == m.0 && oracle.starts_with(m.1))
+}
 
 /// A case that passed every oracle.
 struct Passed {
@@ -132,7 +140,7 @@ fn check_one(path: &Path) -> Result<Passed, String> {
         .filter(|f| match f.verdict {
             Verdict::Pass => false,
             Verdict::Fail => true,
-            Verdict::Skipped => !MAY_SKIP.iter().any(|m| name(path) == m.0 && f.oracle == m.1),
+            Verdict::Skipped => !may_skip(path, f.oracle),
         })
         .map(|f| format!("    {} {}: {:?} > {:?} {}", f.verdict.word(), f.oracle, f.error, f.limit, f.detail))
         .collect();
