@@ -12,18 +12,18 @@ use shadow_mem::{Bindings, BoundArg, Launch, Manifest, RunReport};
 ///
 /// # fn main() -> kernel_ad::diag::Result<()> {
 /// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/ll/scale.ll");
-/// let kernel = Kernel::load(file, "scale")?; // scale(double *x, double a, int n): x[i] *= a
+/// let kernel = Kernel::load(file, "scale")?; // scale(double *x, double a, int n): x[i] = x[i] sqrt(x[i] a) + a
 /// let device = Device::cpu();
 /// let gradient = device.compile_split(&kernel.split(&[Dup, Active, Const])?)?;
 ///
-/// let (x, a) = (device.pair(&[3.0f64, 5.0])?, device.active(2.0f64)?);
+/// let (x, a) = (device.pair(&[2.0f64, 8.0])?, device.active(2.0f64)?);
 /// let shape = Launch::new(1, 32);
 /// // Safety: the kernel reads and writes `n` elements of `x`, and it has them.
 /// let tape = unsafe { gradient.forward(shape, args![&x, &a, 2i32])? };
-/// assert_eq!(x.read()?, [6.0, 10.0]);
+/// assert_eq!(x.read()?, [6.0, 34.0]);
 /// x.seed(&[1.0, 10.0])?;
 /// unsafe { gradient.reverse(&tape, args![&x, &a, 2i32])? };
-/// assert_eq!(x.shadow()?, [2.0, 20.0]);
+/// assert_eq!(x.shadow()?, [3.0, 60.0]); // 3/2 sqrt(x[i] a), by the seeds
 /// # Ok(())
 /// # }
 /// ```

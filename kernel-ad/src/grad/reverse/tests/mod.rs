@@ -19,7 +19,6 @@ enum Arg {
     Ints(Vec<i64>),
     Int(i64),
     Active(f64),
-    Const(f64),
 }
 
 fn place(mem: &mut Mem, args: &[Arg]) -> Vec<Val> {
@@ -34,7 +33,7 @@ fn place(mem: &mut Mem, args: &[Arg]) -> Vec<Val> {
                 Val::Ptr(id, 0)
             }
             Arg::Int(i) => Val::Int(*i),
-            Arg::Active(x) | Arg::Const(x) => Val::Float(*x),
+            Arg::Active(x) => Val::Float(*x),
         })
         .collect()
 }
