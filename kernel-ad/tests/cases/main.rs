@@ -49,13 +49,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Which oracles a case may skip (by how their names begin), and why that is right.
-const MAY_SKIP: &[(&str, &str, &str)] = &[
-    ("grids/diffusion_tile.toml", "split", ADDRESS),
-    ("histogram.toml", "split", ADDRESS),
-    ("group_peaks.toml", "split", ADDRESS),
-    ("hip/histogram.toml", "split", ADDRESS),
-    ("hip/group_peaks.toml", "split", ADDRESS),
-];
+const MAY_SKIP: &[(&str, &str, &str)] = &[("grids/diffusion_tile.toml", "split", ADDRESS)];
 
 const ADDRESS: &str = "an address in shared memory depends on the path, and no tape can hold it";
 
