@@ -103,6 +103,13 @@ impl Image {
         Image { leaves: self.leaves.iter().map(leaf).collect(), holders: self.holders.clone() }
     }
 
+    /// Replaces all shadows by those of the same memory at another time.
+    pub fn take_shadows(&mut self, other: Image) {
+        for (l, o) in self.leaves.iter_mut().zip(other.leaves) {
+            l.shadow = o.shadow;
+        }
+    }
+
     /// The leaves of one kernel parameter, in order of their offsets; not what is reached through pointers in memory.
     pub fn param(&self, index: usize) -> impl Iterator<Item = (usize, &Leaf)> {
         let mine = move |l: &Leaf| l.kind != LeafKind::Global && l.arg == index && l.holder.is_none();

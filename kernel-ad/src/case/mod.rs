@@ -18,7 +18,7 @@ pub use npy::{read as read_npy, write as write_npy};
 
 use crate::diag::Result;
 use crate::read::Functions;
-use shadow_mem::Role;
+use shadow_mem::{Launch, Role};
 use std::path::{Path, PathBuf};
 
 /// One launch with its data.
@@ -97,6 +97,11 @@ impl Case {
     /// Reads a case from text, as if it stood in `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Case> {
         schema::parse(text, path)
+    }
+
+    /// The shape of the launch.
+    pub fn shape(&self) -> Launch {
+        Launch { grid: self.grid, block: self.block, shared: self.shared }
     }
 
     /// Number of threads of the launch.

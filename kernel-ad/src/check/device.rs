@@ -5,7 +5,7 @@ use super::place::place;
 use crate::case::{Case, Image};
 use crate::diag::Result;
 use crate::jit::{Device, Kernel, Loaded, LoadedSplit};
-use shadow_mem::{Launch, Mode};
+use shadow_mem::Mode;
 use std::cell::RefCell;
 
 /// A device with the programs of one subject.
@@ -39,7 +39,7 @@ impl Engine for Compiled {
     fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo> {
         let loaded = self.load(program)?;
         let placed = place(case, image, loaded.program())?;
-        let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+        let shape = case.shape();
         // SAFETY: the extents are the buffers that were just placed; whether the kernel stays inside them, the interpreter
         // has checked before on the same data, and the guard words tell.
         let report = unsafe { loaded.launch_with(shape, &placed.bindings) }?;
@@ -61,7 +61,7 @@ impl Engine for Compiled {
         };
         *self.split.borrow_mut() = Some(loaded.clone());
         let placed = place(case, image, loaded.program())?;
-        let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+        let shape = case.shape();
         // SAFETY: as above.
         let (tape, report) = unsafe { loaded.forward_with(shape, &placed.bindings) }?;
         placed.collect(loaded.program(), image)?;
@@ -72,9 +72,7 @@ impl Engine for Compiled {
         // that it does not.
         unsafe { loaded.reverse_with(&tape, &placed.bindings) }?;
         placed.collect(loaded.program(), &mut changed)?;
-        for (l, c) in image.leaves.iter_mut().zip(changed.leaves) {
-            l.shadow = c.shadow;
-        }
+        image.take_shadows(changed);
         Ok(RunInfo { steps: 0, tape_per_thread: report.tape_per_thread })
     }
 }

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Result};
 use crate::idiom;
 use crate::interp::{self, Arg, Memory, Pointer};
 use crate::kernel::FloatTy;
-use shadow_mem::{dynamic_shared_bytes, ElemType, Launch, ParamSpec, Passing, Purpose};
+use shadow_mem::{dynamic_shared_bytes, ElemType, ParamSpec, Passing, Purpose};
 
 /// The interpreter with its options.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +38,7 @@ impl Engine for Interpreter {
         let again = Interpreter(interp::Options { keep_tapes: true, ..self.0 });
         let second = again.launch(&mut m, &program.reverse, case, &changed, capacity)?;
         m.placed.collect(&m.memory, &mut changed);
-        for (l, c) in image.leaves.iter_mut().zip(changed.leaves) {
-            l.shadow = c.shadow;
-        }
+        image.take_shadows(changed);
         Ok(RunInfo { steps: first.steps + second.steps, tape_per_thread: capacity.unwrap_or(0) })
     }
 }
@@ -76,7 +74,7 @@ impl Interpreter {
         };
         let bytes = match (&tape.bytes_per_thread, &g.counter) {
             (Some(formula), _) => {
-                let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+                let shape = case.shape();
                 formula
                     .eval_bytes(&shape, &|p| integer(image, p))
                     .map_err(|e| Diagnostic::new(Code::Bug, format!("the size of the tape: {e}")))?

@@ -17,16 +17,16 @@ pub fn run(a: &PackArgs) -> Result<Outcome> {
         let text = std::fs::read_to_string(path).map_err(|e| cannot("read", path, e))?;
         // Read as a case first, so that what is wrong with it is said as everywhere.
         let case = Case::load(path)?;
-        let module = load_module(&case, &options)?;
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| {
             Diagnostic::new(Code::BadCase, format!("{}: {}", path.display(), e.message()))
         })?;
         let key = format!("{}@{}", case.module.display(), case.arch.as_deref().unwrap_or(""));
-        let module =
-            packed.file(&key, &case.module.with_extension("bc"), || Ok(module.bitcode().to_vec()))?;
+        // Most cases share their module with others; it is compiled once.
+        let bitcode = || Ok(load_module(&case, &options)?.bitcode().to_vec());
+        let module = packed.file(&key, &case.module.with_extension("bc"), bitcode)?;
         table.insert("module".into(), Value::String(module));
         table.remove("arch");
-        let table = packed.data(&mut Value::Table(table), path)?;
+        table.iter_mut().try_for_each(|(key, v)| packed.data(key, v, path))?;
         packed.case(path, &table)?;
     }
     Ok(Outcome::Done)
@@ -59,33 +59,23 @@ impl Packed {
         Ok(name)
     }
 
-    /// Copies the data files that a case names, and gives the case with their new names.
-    fn data(&mut self, value: &mut Value, case: &Path) -> Result<Value> {
+    /// Copies the data files that a part of a case names, and gives them their new names there.
+    fn data(&mut self, key: &str, value: &mut Value, case: &Path) -> Result<()> {
         match value {
-            Value::Table(t) => {
-                for (key, v) in t.iter_mut() {
-                    match v {
-                        Value::String(file) if key == "npy" => {
-                            let from = case.parent().unwrap_or(Path::new("")).join(&*file);
-                            let read = || std::fs::read(&from).map_err(|e| cannot("read", &from, e).into());
-                            *file = self.file(&from.display().to_string(), &from, read)?;
-                        }
-                        v => *v = self.data(v, case)?,
-                    }
-                }
+            Value::String(file) if key == "npy" => {
+                let from = case.parent().unwrap_or(Path::new("")).join(&*file);
+                let read = || std::fs::read(&from).map_err(|e| cannot("read", &from, e).into());
+                *file = self.file(&from.display().to_string(), &from, read)?;
+                Ok(())
             }
-            Value::Array(list) => {
-                for v in list {
-                    *v = self.data(v, case)?;
-                }
-            }
-            _ => {}
+            Value::Table(t) => t.iter_mut().try_for_each(|(key, v)| self.data(key, v, case)),
+            Value::Array(list) => list.iter_mut().try_for_each(|v| self.data("", v, case)),
+            _ => Ok(()),
         }
-        Ok(value.clone())
     }
 
     /// Writes a case under its own name, or one like it.
-    fn case(&mut self, path: &Path, table: &Value) -> Result<()> {
+    fn case(&mut self, path: &Path, table: &Table) -> Result<()> {
         let text = toml::to_string(table)
             .map_err(|e| Diagnostic::new(Code::Bug, format!("a case cannot be written: {e}")))?;
         self.file(&path.display().to_string(), path, || Ok(text.into_bytes())).map(|_| ())

@@ -67,7 +67,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     progress.step("running");
     let mut image = Image::of(&case);
     let placed = place(&case, &image, loaded.program())?;
-    let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+    let shape = case.shape();
     // SAFETY: the extents are the buffers that were just placed; that the kernel stays inside them is what the case claims,
     // and the guard words tell when it is not so.
     let report = unsafe { loaded.launch(shape, &placed.bindings) }?;

@@ -8,7 +8,6 @@ use crate::check::{ladder, load_kernel, place, subject_of, with_limited_engines,
 use crate::diag::{Diagnostics, Result};
 use crate::jit::{Device, Kernel, Loaded};
 use serde_json::{json, Value};
-use shadow_mem::Launch;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ fn one(a: &SurveyArgs, path: &Path, device: &Device) -> std::result::Result<Meas
 /// The shortest of several launches, each after the one before it on the same memory; the first does not count.
 fn fastest(case: &Case, loaded: &Loaded, repeat: u32) -> Result<Duration> {
     let placed = place(case, &Image::of(case), loaded.program())?;
-    let shape = Launch { grid: case.grid, block: case.block, shared: case.shared };
+    let shape = case.shape();
     let mut best = Duration::MAX;
     for i in 0..=repeat.max(1) {
         // SAFETY: the extents are the buffers that were just placed; the oracles have run the same launch before.
