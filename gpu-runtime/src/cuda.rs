@@ -1,7 +1,7 @@
 //! The CUDA driver, through cust: what [`Driver`] asks for.
 
 use crate::device::{DeviceInfo, DeviceKind};
-use crate::driver::{CallError, CallResult, Driver, KernelInfo};
+use crate::driver::{CallError, CallResult, Driver, KernelInfo, Rejection};
 use crate::{Error, Result};
 use cust::context::{Context, ContextHandle, CurrentContext};
 use cust::device::{Device, DeviceAttribute};
@@ -320,6 +320,15 @@ impl Driver for Cuda {
         code == CUresult::CUDA_ERROR_OUT_OF_MEMORY as i32
     }
 
+    fn rejection(code: i32) -> Rejection {
+        match code {
+            // CUDA_ERROR_UNSUPPORTED_PTX_VERSION, CUDA_ERROR_INVALID_PTX.
+            222 => Rejection::NewerLanguage,
+            218 => Rejection::Invalid,
+            _ => Rejection::Other,
+        }
+    }
+
     fn is_fatal(code: i32) -> bool {
         // Illegal address, asserts, traps, misaligned addresses and their like, and an error of the memory.
         matches!(code, 214 | 700 | 702 | 710 | 714..=719)
@@ -370,6 +379,7 @@ fn info(device: Device) -> CallResult<DeviceInfo> {
     let mut version = 0;
     // SAFETY: `version` is a place for the number.
     ok("cuDriverGetVersion", unsafe { sys::cuDriverGetVersion(&mut version) })?;
+    let version = (version as u32 / 1000, version as u32 % 1000 / 10);
     Ok(DeviceInfo {
         kind: DeviceKind::Cuda,
         name: by_cust("cuDeviceGetName", device.name())?,
@@ -380,7 +390,8 @@ fn info(device: Device) -> CallResult<DeviceInfo> {
         multiprocessors: get(DeviceAttribute::MultiprocessorCount)? as u32,
         warp_size: get(DeviceAttribute::WarpSize)? as u32,
         memory_bytes: by_cust("cuDeviceTotalMem", device.total_memory())? as u64,
-        driver: format!("CUDA driver {}.{}", version / 1000, version % 1000 / 10),
+        driver: format!("CUDA driver {}.{}", version.0, version.1),
+        driver_version: Some(version),
     })
 }
 

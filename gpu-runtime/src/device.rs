@@ -85,6 +85,8 @@ pub struct DeviceInfo {
     pub memory_bytes: u64,
     /// Driver and its version.
     pub driver: String,
+    /// The version of CUDA that the driver has, or of the HIP runtime: major, minor. `None` where there is no driver.
+    pub driver_version: Option<(u32, u32)>,
 }
 
 /// A device. Clones are the same device.

@@ -39,6 +39,17 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+/// Why a driver does not take an artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// It is written in a newer version of PTX than the driver's compiler knows: the same in an older version may do.
+    NewerLanguage,
+    /// The driver's compiler finds errors in it. Old drivers say this of a newer version of PTX too.
+    Invalid,
+    /// Something else.
+    Other,
+}
+
 /// Result of one call.
 pub type CallResult<T> = Result<T, CallError>;
 
@@ -157,6 +168,8 @@ pub trait Driver: Sized + fmt::Debug + Send + Sync + 'static {
 
     /// True for the code that says that there is not enough memory.
     fn is_out_of_memory(code: i32) -> bool;
+    /// What such an answer to [`Driver::load`] says of the artifact.
+    fn rejection(code: i32) -> Rejection;
     /// True for codes after which the context is of no use: a kernel trapped, or reached memory that is not there.
     fn is_fatal(code: i32) -> bool;
     /// What an image must be, or why this one cannot be: from its first bytes.

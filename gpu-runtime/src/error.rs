@@ -30,6 +30,14 @@ pub enum Error {
     /// The artifact cannot be loaded.
     #[error("the artifact cannot be loaded: {0}")]
     BadArtifact(String),
+    /// The driver does not take the artifact. The error's text has the log of the driver's compiler.
+    #[error("the artifact cannot be loaded: {error}")]
+    Rejected {
+        /// What the driver said.
+        error: crate::driver::CallError,
+        /// What that says of the artifact.
+        why: crate::driver::Rejection,
+    },
     /// The module has no kernel of that name.
     #[error("the module has no kernel `{wanted}`; it has {has}")]
     NoSuchKernel {

@@ -1,7 +1,7 @@
 //! The HIP runtime, through hip-sys: what [`Driver`] asks for. Mirrors [`crate::cuda`].
 
 use crate::device::{DeviceInfo, DeviceKind};
-use crate::driver::{CallError, CallResult, Driver, KernelInfo};
+use crate::driver::{CallError, CallResult, Driver, KernelInfo, Rejection};
 use crate::{Error, Result};
 use hip_sys::hiprt::{self as sys, hipDeviceAttribute_t as Attribute, hipError_t};
 use std::ffi::{c_char, c_void, CStr, CString};
@@ -298,6 +298,11 @@ impl Driver for Hip {
         code == hipError_t::hipErrorOutOfMemory as i32
     }
 
+    fn rejection(_code: i32) -> Rejection {
+        // HSACO is machine code: there is no language to be too new.
+        Rejection::Other
+    }
+
     fn is_fatal(code: i32) -> bool {
         // Illegal address, timeouts, asserts, failed launches.
         matches!(code, 700 | 702 | 710 | 719)
@@ -358,6 +363,7 @@ fn info(device: i32) -> CallResult<DeviceInfo> {
     // SAFETY: `version` is a place for the number.
     ok("hipRuntimeGetVersion", unsafe { sys::hipRuntimeGetVersion(&mut version) })?;
     let processor = gpu_runtime_forwarders::hip::processor(device).ok().flatten().unwrap_or_default();
+    let version = (version as u32 / 10_000_000, version as u32 / 100_000 % 100);
     Ok(DeviceInfo {
         kind: DeviceKind::Hip,
         name: CStr::from_bytes_until_nul(&name).unwrap_or_default().to_string_lossy().into_owned(),
@@ -368,6 +374,7 @@ fn info(device: i32) -> CallResult<DeviceInfo> {
         multiprocessors: get(Attribute::hipDeviceAttributeMultiprocessorCount)? as u32,
         warp_size: get(Attribute::hipDeviceAttributeWarpSize)? as u32,
         memory_bytes: memory as u64,
-        driver: format!("HIP runtime {}.{}", version / 10_000_000, version / 100_000 % 100),
+        driver: format!("HIP runtime {}.{}", version.0, version.1),
+        driver_version: Some(version),
     })
 }

@@ -107,6 +107,7 @@ impl CpuDevice {
             warp_size: 0,
             memory_bytes: 0,
             driver: "built in".into(),
+            driver_version: None,
         }
     }
 

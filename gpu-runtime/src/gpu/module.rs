@@ -72,7 +72,7 @@ impl<D: Driver> GpuModule<D> {
         }
         let module = inner.call(|| D::load(&image)).map_err(|e| match D::is_fatal(e.code) {
             true => Error::from(inner.late(e)),
-            false => bad(e.to_string()),
+            false => Error::Rejected { why: D::rejection(e.code), error: e },
         })?;
         let manifests = manifests.to_vec();
         Ok(GpuModule { loaded: Arc::new(Loaded { device: inner, module: Some(module), manifests }) })

@@ -1,4 +1,4 @@
-//! Builds the driver and opens devices of it.
+//! Builds the driver and opens devices of it. The tests of kernel-ad use it too.
 
 use gpu_runtime::{Device, Error};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 pub fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     let guard = LOCK.lock().unwrap_or_else(|p| p.into_inner());
-    for variable in ["FAKE_FAIL", "FAKE_DEVICES"] {
+    for variable in ["FAKE_FAIL", "FAKE_DEVICES", "FAKE_PTX", "FAKE_SILENT"] {
         std::env::remove_var(variable);
     }
     guard
@@ -23,7 +23,7 @@ fn libraries() -> &'static (PathBuf, PathBuf) {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let build = |name: &str, define: &[&str]| {
             let to = dir.join(format!("{name}-{}.so", std::process::id()));
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/drivers/fake/driver.c");
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../gpu-runtime/tests/drivers/fake/driver.c");
             let done = Command::new("gcc")
                 .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wno-stringop-overflow", "-o"])
                 .arg(&to)

@@ -47,6 +47,7 @@ fn properties_are_read() {
         ("amdgpu:gfx90a:sramecc+:xnack-", 64, 65536, 104)
     );
     assert_eq!((c.driver.as_str(), h.driver.as_str()), ("CUDA driver 12.4", "HIP runtime 6.2"));
+    assert_eq!((c.driver_version, h.driver_version), (Some((12, 4)), Some((6, 2))));
     assert_eq!((c.memory_bytes, h.memory_bytes), (1 << 30, 1 << 30));
 }
 

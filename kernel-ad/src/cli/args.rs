@@ -146,7 +146,8 @@ pub struct EmitArgs {
 /// What is written, and where.
 #[derive(Args, Debug)]
 pub struct OutputArgs {
-    /// nvptx:sm_70 ... sm_90a, amdgpu:gfx90a, amdgpu:gfx942, ..., host [default: what the file was compiled for]
+    /// nvptx:sm_70 ... sm_90a, amdgpu:gfx90a, amdgpu:gfx942, ..., host [default: what the file was compiled for]; with the
+    /// version of PTX (nvptx:sm_90+ptx83) or of the code object (amdgpu:gfx90a:cov4)
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
     /// asm (PTX or assembly), obj (HSACO, shared object), bc or llvm [default: by the ending of OUT, then by the target]

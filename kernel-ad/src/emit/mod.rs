@@ -3,6 +3,7 @@
 pub mod codegen;
 pub mod gpu;
 pub mod host;
+pub mod isa;
 pub mod link;
 pub mod lower;
 pub mod manifest;

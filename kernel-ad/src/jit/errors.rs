@@ -1,6 +1,7 @@
 //! Errors of devices and launches as diagnostics.
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
+use gpu_runtime::driver::Rejection;
 use gpu_runtime::Error;
 use shadow_mem::{LaunchError, LaunchProblem, MemoryError, RunError, TapeError};
 
@@ -24,6 +25,14 @@ pub fn device(e: Error) -> Diagnostics {
         Error::Manifest(_) => Code::BadManifest,
         Error::Launch(e) => return launch(e),
         Error::BadArtifact(_) => Code::DeviceFailed,
+        Error::Rejected { why: Rejection::NewerLanguage, .. } => {
+            let d = Diagnostic::new(Code::DeviceFailed, message);
+            return d
+                .help(
+                    "emit an older version of PTX (`--target nvptx:sm_80+ptx74`), or install a newer driver",
+                )
+                .into();
+        }
         Error::NoSuchKernel { .. } | Error::NoSuchGlobal(_) => Code::BadArgument,
         Error::TooLarge { .. } => Code::TooLarge,
         Error::Trap { place, .. } => return located(Code::Trap, message, &place),

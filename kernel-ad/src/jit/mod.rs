@@ -29,6 +29,7 @@
 
 mod args;
 mod errors;
+mod negotiate;
 mod split;
 
 pub use crate::args;
@@ -140,6 +141,7 @@ impl Compile for SplitGradient {
 #[derive(Clone, Debug)]
 pub struct Device {
     context: Context,
+    accepted: negotiate::Accepted,
 }
 
 impl Device {
@@ -158,9 +160,10 @@ impl Device {
         &self.context
     }
 
-    /// The target that its kernels are compiled for.
+    /// The target that its kernels are compiled for: its processor, in the newest PTX that the driver takes.
     pub fn target(&self) -> Result<Target> {
-        Target::for_device(&self.context.device().info().target)
+        let info = self.context.device().info();
+        Ok(self.accepted.applied(Target::for_device(&info.target, info.driver_version)?))
     }
 
     /// Compiles augmented and reverse kernel for this device and loads them.
@@ -168,10 +171,10 @@ impl Device {
         Ok(LoadedSplit { program: self.compile(what)?.program })
     }
 
-    /// Compiles a kernel or a gradient for this device and loads it.
+    /// Compiles a kernel or a gradient for this device and loads it. PTX that the driver's compiler does not take is written again in an
+    /// older version.
     pub fn compile(&self, what: &impl Compile) -> Result<Loaded> {
-        let artifact = what.artifact(&self.target()?)?;
-        self.load(&artifact.bytes, &artifact.manifest)
+        negotiate::load(self, what)
     }
 
     /// Loads an artifact that was made before.
@@ -219,7 +222,7 @@ impl From<gpu_runtime::Device> for Device {
 
 impl From<Context> for Device {
     fn from(context: Context) -> Device {
-        Device { context }
+        Device { context, accepted: Default::default() }
     }
 }
 

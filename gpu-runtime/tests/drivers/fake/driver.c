@@ -1,4 +1,5 @@
 // A driver without a GPU: device memory is host memory, kernels are two functions below. With -DHIP it is a HIP runtime, else a CUDA driver.
+// FAKE_PTX="8.2" is the newest PTX that it takes; with FAKE_SILENT it does not say so.
 // FAKE_FAIL="cuMemAlloc_v2=2" makes a function answer with that code, "...=2@3" from its third call on. FAKE_DEVICES says how many GPUs there are.
 #include <stdint.h>
 #include <stdio.h>
@@ -165,6 +166,13 @@ int cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options, vo
     if (strstr(image, "bad instruction") && n == 2 && options[0] == 5) {
         snprintf(values[0], (size_t)values[1], "ptxas application ptx input, line 7; error: Unknown symbol 'bad'");
         return 218;
+    }
+    const char *newest = getenv("FAKE_PTX"), *version = strstr(image, ".version ");
+    if (newest && version && strncmp(version + 9, newest, 3) > 0) {
+        if (n == 2 && options[0] == 5 && !getenv("FAKE_SILENT"))
+            snprintf(values[0], (size_t)values[1], "ptxas application ptx input, line 9; fatal   : Unsupported .version %.3s; current version is '%s'",
+                     version + 9, newest);
+        return 222;
     }
     BEGIN(cuModuleLoadDataEx);
     return load(m);

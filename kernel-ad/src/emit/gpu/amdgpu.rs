@@ -37,6 +37,11 @@ impl<'a> Amdgpu<'a> {
         Ok(self.tape.clone().expect("set above"))
     }
 
+    /// Whether the hidden arguments say what shape the launch has.
+    fn hidden_has_launch(&self) -> bool {
+        self.cpu.code_object >= 5
+    }
+
     /// Type of a lane mask.
     fn mask(&self) -> String {
         format!("i{}", self.warp_size)
@@ -91,7 +96,7 @@ pub(super) fn oclc_constants(m: &mut ModuleText, cpu: &AmdCpu, warp_size: u32) {
         );
     };
     define("ISA_version", "i32", cpu.isa_version());
-    define("ABI_version", "i32", 500);
+    define("ABI_version", "i32", 100 * cpu.code_object);
     define("wavefrontsize64", "i8", u32::from(warp_size == 64));
     define("wavefrontsize_log2", "i8", warp_size.ilog2());
     define("correctly_rounded_sqrt32", "i8", 1);
@@ -134,10 +139,21 @@ impl Ops for Amdgpu<'_> {
         Ok(match s {
             Special::ThreadId(a) => cx.call("i32", &format!("llvm.amdgcn.workitem.id.{}", axis(a)), &[]),
             Special::BlockId(a) => cx.call("i32", &format!("llvm.amdgcn.workgroup.id.{}", axis(a)), &[]),
-            // Offsets of the hidden arguments in code object version 5.
-            Special::GridDim(a) => hidden(cx, 4 * u32::from(a), 4),
-            Special::BlockDim(a) => hidden(cx, 12 + 2 * u32::from(a), 2),
-            Special::DynamicSharedSize => hidden(cx, 120, 4),
+            // Offsets of the hidden arguments since version 5 of the code object. Before, the launch is read from its packet.
+            Special::GridDim(a) if self.hidden_has_launch() => hidden(cx, 4 * u32::from(a), 4),
+            Special::BlockDim(a) if self.hidden_has_launch() => hidden(cx, 12 + 2 * u32::from(a), 2),
+            Special::DynamicSharedSize if self.hidden_has_launch() => hidden(cx, 120, 4),
+            Special::BlockDim(a) => packet(cx, 4 + 2 * u32::from(a), 2),
+            Special::GridDim(a) => {
+                // The packet counts threads, and blocks are whole.
+                let (threads, block) =
+                    (packet(cx, 12 + 4 * u32::from(a), 4), packet(cx, 4 + 2 * u32::from(a), 2));
+                cx.f.value("i32", format_args!("udiv exact {threads}, {}", block.name))
+            }
+            Special::DynamicSharedSize => {
+                let (all, own) = (packet(cx, 28, 4), cx.call("i32", "llvm.amdgcn.groupstaticsize", &[]));
+                cx.f.value("i32", format_args!("sub {all}, {}", own.name))
+            }
             Special::LaneId => self.lane_id(cx),
             Special::WarpSize => Operand::i32(self.warp_size as i32),
             Special::WarpId => {
@@ -345,6 +361,16 @@ fn by_words(
 /// A hidden kernel argument, zero-extended to i32.
 fn hidden(cx: &mut Lower<'_>, offset: u32, bytes: u32) -> Operand {
     let p = cx.call("ptr addrspace(4)", "llvm.amdgcn.implicitarg.ptr", &[]);
+    field(cx, &p, offset, bytes)
+}
+
+/// A field of the packet by which the kernel was launched (`hsa_kernel_dispatch_packet_t`), zero-extended to i32.
+fn packet(cx: &mut Lower<'_>, offset: u32, bytes: u32) -> Operand {
+    let p = cx.call("ptr addrspace(4)", "llvm.amdgcn.dispatch.ptr", &[]);
+    field(cx, &p, offset, bytes)
+}
+
+fn field(cx: &mut Lower<'_>, p: &Operand, offset: u32, bytes: u32) -> Operand {
     let p = cx.f.value("ptr addrspace(4)", format_args!("getelementptr inbounds i8, {p}, i64 {offset}"));
     let invariant = cx.m.metadata("{}");
     let ty = format!("i{}", bytes * 8);

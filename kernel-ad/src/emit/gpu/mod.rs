@@ -79,7 +79,8 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
     let machine = cpu.machine(warp_size);
     let mut m = module(kernels, &machine)?;
     kernels.iter().try_for_each(|k| fits_shared(k, AMDGPU_SHARED, "a work group has"))?;
-    m.named_metadata("llvm.module.flags", "{i32 1, !\"amdhsa_code_object_version\", i32 500}");
+    let version = format!("{{i32 1, !\"amdhsa_code_object_version\", i32 {}}}", 100 * cpu.code_object);
+    m.named_metadata("llvm.module.flags", &version);
     let mut needs_library = false;
     for k in kernels {
         let mut t = amdgpu::Amdgpu::new(cpu.clone(), warp_size, libraries);

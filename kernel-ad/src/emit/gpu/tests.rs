@@ -35,6 +35,32 @@ fn validate(ptx: &[u8], arch: &str) {
     assert!(out.status.success(), "{arch}: {message}\n{}", String::from_utf8_lossy(ptx));
 }
 
+/// Catches a processor or a version of PTX that LLVM does not know: it only warns, and writes its default.
+#[test]
+fn every_version_is_written_for_every_processor_that_it_has() {
+    let k =
+        kernel("kernel @k(ptr.global %p) nvptx { e: %t = tid.x store i32 %t, ptr.global %p, align 4 ret }");
+    let mut pairs = 0;
+    for processor in Target::all().iter().filter(|t| t.starts_with("nvptx")) {
+        for isa in crate::emit::isa::Isa::all() {
+            let name = format!("{processor}+{}", isa.feature());
+            let Ok(target) = Target::parse(&name) else { continue };
+            let ptx = code_of(&target, &k, &Libraries::none());
+            let text = String::from_utf8_lossy(&ptx);
+            let cpu = processor.trim_start_matches("nvptx:");
+            assert!(text.contains(&format!("\n.version {isa}\n")), "{name}: {text}");
+            assert!(text.contains(&format!("\n.target {cpu}\n")), "{name}: {text}");
+            // Enough to see that ptxas agrees on which version came with which processor.
+            let Target::Nvptx(nv) = &target else { unreachable!("asked for") };
+            if isa == nv.oldest_isa() || isa.previous().is_some_and(|p| p == nv.oldest_isa()) {
+                validate(&ptx, cpu);
+            }
+            pairs += 1;
+        }
+    }
+    assert!(pairs > 80, "{pairs}");
+}
+
 /// Catches variables in shared memory, shadows among them, that only the driver would refuse.
 #[test]
 fn too_much_shared_memory_is_refused() {
@@ -320,6 +346,8 @@ fn every_other_operation_is_refused_or_compiles() {
     for (arch, name, at_least) in [
         ("nvptx", "nvptx:sm_70", 300),
         ("nvptx", "nvptx:sm_90a", 300),
+        ("nvptx", "nvptx:sm_70+ptx85", 300),
+        ("nvptx", "nvptx:sm_90+ptx85", 300),
         ("amdgpu", "amdgpu:gfx906", 250),
         ("amdgpu", "amdgpu:gfx90a", 250),
         ("amdgpu", "amdgpu:gfx942", 250),

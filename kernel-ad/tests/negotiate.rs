@@ -1,0 +1,96 @@
+//! PTX in the version that a driver takes, with the driver that the tests of gpu-runtime have.
+
+#[allow(dead_code)]
+#[path = "../../gpu-runtime/tests/drivers/fake.rs"]
+mod fake;
+
+use kernel_ad::args;
+use kernel_ad::diag::{Code, Diagnostics};
+use kernel_ad::jit::{Device, Kernel, Launch, Loaded};
+
+const SOURCE: &str = "
+extern \"C\" __global__ void scale(float *x, int n, float a) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) x[i] *= a;
+}";
+
+fn kernel() -> Kernel {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scale.cu");
+    std::fs::write(&path, SOURCE).unwrap();
+    Kernel::load(&path, "scale").unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The driver is one of CUDA 12.4 with an sm_86.
+fn device() -> Device {
+    fake::open("cuda").unwrap().into()
+}
+
+fn compiled(device: &Device) -> Result<Loaded, Diagnostics> {
+    device.compile(&kernel())
+}
+
+fn version(loaded: &Loaded) -> String {
+    loaded.manifest().target.clone()
+}
+
+/// Catches PTX in a version that the driver's own does not promise, and a launch that then does not run.
+#[test]
+fn the_drivers_version_decides() {
+    let _alone = fake::alone();
+    std::env::set_var("FAKE_PTX", "8.4");
+    let device = device();
+    let loaded = compiled(&device).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(version(&loaded), "nvptx:sm_86+ptx84");
+    let x = device.buffer(&[1.0f32, 2.0, 3.0]).unwrap();
+    // Safety: the buffer has three elements.
+    unsafe { loaded.launch(Launch::new(1, 32), args![&x, 3i32, 2.5f32]).unwrap() };
+    assert_eq!(x.read().unwrap(), [2.5, 5.0, 7.5]);
+}
+
+/// Catches a driver's compiler that is older than the driver says and is not asked again, a version that is taken and not kept, and a
+/// processor that an older version does not have.
+#[test]
+fn what_is_refused_is_written_in_an_older_version() {
+    let _alone = fake::alone();
+    for (taken, target) in [
+        ("8.2", "nvptx:sm_86+ptx82"),
+        ("7.9", "nvptx:sm_86+ptx78"),
+        ("7.1", "nvptx:sm_86"),
+        ("7.0", "nvptx:sm_80"),
+    ] {
+        for silent in [false, true] {
+            std::env::set_var("FAKE_PTX", taken);
+            if silent {
+                std::env::set_var("FAKE_SILENT", "1");
+            } else {
+                std::env::remove_var("FAKE_SILENT");
+            }
+            let device = device();
+            let loaded = compiled(&device).unwrap_or_else(|e| panic!("{taken}: {e}"));
+            assert_eq!(version(&loaded), target);
+            assert_eq!(device.target().unwrap().to_string(), target, "the next kernel is not tried in vain");
+        }
+    }
+}
+
+/// Catches retries without end, and an error that hides what the driver's compiler said at first.
+#[test]
+fn what_is_refused_in_every_version_is_an_error() {
+    let _alone = fake::alone();
+    std::env::set_var("FAKE_PTX", "6.5");
+    let e = compiled(&device()).unwrap_err();
+    assert_eq!(e.0[0].code, Code::DeviceFailed);
+    let text = e.to_string();
+    assert!(text.contains("Unsupported .version 8.4; current version is '6.5'"), "{text}");
+    assert!(text.contains("a newer driver"), "{text}");
+    std::env::remove_var("FAKE_PTX");
+    fake::fail("cuda", "cuModuleLoadDataEx", "", "=218");
+    let text = compiled(&device()).unwrap_err().to_string();
+    assert!(text.contains("(218)") && text.contains("not taken as nvptx:sm_86 either"), "{text}");
+    // Not about the language: one try only.
+    fake::fail("cuda", "cuModuleLoadDataEx", "", "=209");
+    let text = compiled(&device()).unwrap_err().to_string();
+    assert!(text.contains("(209)") && !text.contains("either"), "{text}");
+    std::env::remove_var("FAKE_FAIL");
+}
