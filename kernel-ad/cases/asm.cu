@@ -36,6 +36,16 @@ static __device__ __forceinline__ double shfl_xor_double(double v, int m) {
     return r;
 }
 
+// The halves of a double as two integers, each shuffled by the builtin: as the headers of CUDA did it for years.
+static __device__ __forceinline__ double shfl_down_halves(double v, int d) {
+    int lo, hi;
+    asm volatile("mov.b64 {%0,%1}, %2;" : "=r"(lo), "=r"(hi) : "d"(v));
+    lo = __shfl_down_sync(0xffffffffu, lo, d);
+    hi = __shfl_down_sync(0xffffffffu, hi, d);
+    asm volatile("mov.b64 %0, {%1,%2};" : "=d"(v) : "r"(lo), "r"(hi));
+    return v;
+}
+
 extern "C" __global__ void asm_shuffles(const float *x, const double *z, float *y, double *w) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     float v = x[i], s = v * v;
@@ -44,6 +54,7 @@ extern "C" __global__ void asm_shuffles(const float *x, const double *z, float *
     for (int d = 1; d < 32; d *= 2) p = scan_step(p, d);
     double t = z[i];
     for (int m = 16; m > 0; m /= 2) t *= shfl_xor_double(t, m);
+    t += shfl_down_halves(z[i] * z[i], 4);
     y[i] = s * p;
     w[i] = t;
 }

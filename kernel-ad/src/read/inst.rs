@@ -90,6 +90,10 @@ impl<'m> Reader<'m, '_> {
             LLVMExtractValue => {
                 let (agg, ty) = (self.operand(v, 0)?, self.ty(v.ty())?);
                 let path = SmallVec::from_vec(v.indices());
+                if let Some(member) = put_in(&self.k, agg, &path) {
+                    self.define(v, member);
+                    return Ok(());
+                }
                 self.one(v, Op::ExtractValue { agg, path }, ty)
             }
             LLVMInsertValue => {
@@ -317,4 +321,17 @@ impl<'m> Reader<'m, '_> {
         self.scaled.insert(key, (block, scaled));
         scaled
     }
+}
+
+/// What an instruction before put into the place of an aggregate that is asked for: assembly with several results gives
+/// them that way.
+fn put_in(k: &Kernel, mut agg: Value, path: &[u32]) -> Option<Value> {
+    while let Some(Op::InsertValue { agg: before, elem, path: into }) = k.def_op(agg) {
+        match into.len() == 1 && path.len() == 1 {
+            true if into[0] == path[0] => return Some(*elem),
+            true => agg = *before,
+            false => return None,
+        }
+    }
+    None
 }
