@@ -1,101 +1,124 @@
-//! What the examples share: data, the same physics once more in plain Rust and f64 as an independent oracle, and the
-//! printed report.
+//! The examples' host code. A program of `examples/cuda` and its twin of `examples/hip` differ in the kernel's source and in the
+//! device that they ask for; all else is here, with an independent oracle for each result.
 
+pub mod heat;
 pub mod nbody;
+pub mod regression;
 
-use kernel_ad::diag::Result;
-use kernel_ad::jit::{Device, Launch, Loaded, RunReport};
-use std::path::Path;
+use kernel_ad::diag::{Code, Result};
+use kernel_ad::jit::Device;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::str::FromStr;
 
-/// Largest relative error that f32 kernels are allowed against an f64 oracle.
-pub const TOLERANCE: f64 = 1e-4;
+/// Whose language a kernel is written in, and whose GPU runs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Vendor {
+    /// CUDA C, NVIDIA.
+    Cuda,
+    /// HIP, AMD.
+    Hip,
+}
 
-/// Number of bodies from the command line, or 4096.
-pub fn bodies_wanted() -> std::result::Result<usize, String> {
-    match std::env::args().nth(1) {
-        None => Ok(4096),
-        Some(text) => match text.parse() {
-            Ok(n @ 1..=1_000_000) => Ok(n),
-            _ => Err(format!("bodies: a number from 1 to 1000000, not `{text}`")),
-        },
+impl Vendor {
+    /// The source of an example's kernel.
+    pub fn source(self, example: &str) -> PathBuf {
+        let (folder, ending) = match self {
+            Vendor::Cuda => ("cuda", "cu"),
+            Vendor::Hip => ("hip", "hip"),
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(example).join(format!("{example}.{ending}"))
+    }
+
+    /// The vendor's first GPU, or with one printed line the CPU device where there is none. `KERNEL_AD_DEVICE` names another.
+    pub fn device(self) -> Result<Device> {
+        if std::env::var("KERNEL_AD_DEVICE").is_ok_and(|name| !name.is_empty()) {
+            return Device::open("auto");
+        }
+        let name = match self {
+            Vendor::Cuda => "cuda",
+            Vendor::Hip => "hip",
+        };
+        Device::open(name).or_else(|e| match &e.0[..] {
+            [d] if d.code == Code::NoDevice => {
+                println!("device    no {name} GPU here (`kernel-ad devices` says why): on the CPU");
+                Ok(Device::cpu())
+            }
+            _ => Err(e),
+        })
     }
 }
 
-/// Launches once to warm up and then seven times; the fastest counts.
-pub fn repeat(mut launch: impl FnMut() -> Result<RunReport>) -> Result<RunReport> {
-    let mut best = None;
-    launch()?;
-    for _ in 0..7 {
-        let run = launch()?;
-        best = std::cmp::min_by_key(best, Some(run), |r: &Option<RunReport>| {
-            r.map_or(Duration::MAX, |r| r.kernel + r.count)
-        });
+/// The number on the command line, or the usual one.
+pub fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+    what: &str,
+    usual: T,
+    allowed: std::ops::RangeInclusive<T>,
+) -> std::result::Result<T, String> {
+    let Some(text) = std::env::args().nth(1) else { return Ok(usual) };
+    let n = text.parse().ok().filter(|n| allowed.contains(n));
+    n.ok_or_else(|| format!("{what}: a number from {} to {}, not `{text}`", allowed.start(), allowed.end()))
+}
+
+/// What a program found out about its own results.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What was compared with what, for people.
+    pub says: String,
+    /// True when all of it is right.
+    pub right: bool,
+}
+
+/// Prints the verdict. Exit status: 0 the results are right, 1 they are wrong, 2 there are none.
+pub fn exit(run: std::result::Result<Verdict, Box<dyn Error>>) -> ExitCode {
+    match run {
+        Ok(Verdict { says, right }) => {
+            println!("checked   {says}: {}", if right { "right" } else { "WRONG" });
+            ExitCode::from(u8::from(!right))
+        }
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::from(2)
+        }
     }
-    Ok(best.unwrap_or_default())
 }
 
-/// Relative errors against central differences.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Errors {
-    /// Directional derivatives that were compared.
-    pub directions: usize,
-    /// Largest error among them.
-    pub of_directions: f64,
-    /// Single partial derivatives that were compared.
-    pub partials: usize,
-    /// Largest error among them.
-    pub of_partials: f64,
+/// Derivative of a function at 0 by central differences with two steps, extrapolated: what is left over is of fourth order in the step.
+pub fn central_difference(h: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let slope = |h: f64| (f(h) - f(-h)) / (2.0 * h);
+    (4.0 * slope(h) - slope(2.0 * h)) / 3.0
 }
 
-/// Prints what came out; the exit status is a failure when the gradient is wrong.
-pub fn report(
-    source: &Path,
-    shape: Launch,
-    compiled: Duration,
-    gradient: &Loaded,
-    device: &Device,
-    [primal, reverse]: [RunReport; 2],
-    errors: &Errors,
-) -> std::result::Result<ExitCode, Box<dyn std::error::Error>> {
-    let m = gradient.manifest();
-    let (p, g) = (primal.kernel.as_secs_f64(), (reverse.kernel + reverse.count).as_secs_f64());
-    let name = source.file_name().unwrap_or_default().to_string_lossy();
-    let info = device.context().device().info();
-    let worst = errors.of_directions.max(errors.of_partials);
-    let good = worst < TOLERANCE;
-    println!(
-        "kernel    {} of {name}, {} blocks of {} threads, on {}",
-        m.kernel,
-        shape.blocks(),
-        shape.threads_per_block(),
-        info.name
-    );
-    println!("compiled  source to loaded primal and gradient in {:.2} s", compiled.as_secs_f64());
-    println!(
-        "tape      {} bytes in global memory ({} per thread)",
-        reverse.tape_bytes, reverse.tape_per_thread
-    );
-    println!(
-        "values    {} saved, {} recomputed, {} reloaded",
-        m.stats.saved, m.stats.recomputed, m.stats.reloaded
-    );
-    println!(
-        "atomics   {} of {} places that add into shadows",
-        m.stats.atomic_adds,
-        m.stats.atomic_adds + m.stats.plain_adds
-    );
-    println!("memory    {}", device.bytes());
-    println!("times     primal {:.2} ms, gradient {:.2} ms", p * 1e3, g * 1e3);
-    println!("ratio     {:.2} gradient over primal", g / p);
-    println!(
-        "error     {:.1e} in {} directions, {:.1e} in {} single partials",
-        errors.of_directions, errors.directions, errors.of_partials, errors.partials
-    );
-    println!(
-        "          relative, against central differences in f64: {}",
-        if good { "right" } else { "WRONG" }
-    );
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+/// Error of `got`, relative to `want` or, where that nearly cancels, to the size of the terms that it is the sum of; infinite when it is
+/// undefined.
+pub fn relative(want: f64, got: f64, size: f64) -> f64 {
+    match (want - got).abs() / want.abs().max(size) {
+        e if e.is_finite() => e,
+        _ => f64::INFINITY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches: a wrong result whose exit status says that all is well.
+    #[test]
+    fn the_exit_status_tells() {
+        let verdict = |right| Ok(Verdict { says: "a comparison".into(), right });
+        assert_eq!(exit(verdict(true)), ExitCode::from(0));
+        assert_eq!(exit(verdict(false)), ExitCode::from(1));
+        assert_eq!(exit(Err("no result".into())), ExitCode::from(2));
+    }
+
+    // Catches: an undefined result that passes for a right one, and an error that is measured against nothing.
+    #[test]
+    fn errors_are_relative() {
+        assert_eq!(relative(2.0, 1.0, 0.1), 0.5);
+        assert_eq!(relative(0.0, 1.0, 10.0), 0.1);
+        assert_eq!(relative(1.0, f64::NAN, 1.0), f64::INFINITY);
+        assert_eq!(relative(0.0, 0.0, 0.0), f64::INFINITY);
+        assert!((central_difference(1e-2, |x| (1.0 + x).exp()) - 1f64.exp()).abs() < 1e-8);
+    }
 }

@@ -28,10 +28,12 @@ pub mod gpu;
 #[cfg(feature = "hip")]
 pub mod hip;
 mod program;
+mod shipped;
 pub mod stream;
 
 pub use device::{Block, Device, DeviceInfo, DeviceKind, Function, LaunchReport, Module};
 pub use driver::CallError;
 pub use error::{Error, Result};
 pub use program::{Context, Program, Tape};
+pub use shipped::Shipped;
 pub use stream::{Event, Pinned, Stream};

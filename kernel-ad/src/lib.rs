@@ -24,3 +24,5 @@ pub mod plan;
 pub mod read;
 pub mod retype;
 pub mod rules;
+
+pub use shadow_mem::args;

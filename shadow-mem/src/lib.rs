@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod arena;
+pub mod args;
 pub mod buffer;
 pub mod check;
 pub mod expr;
@@ -19,6 +20,7 @@ pub mod split;
 
 pub use account::{Bytes, Ledger, Use};
 pub use arena::{TapeArena, TapeError, TapeSize, TAPE_ALIGN};
+pub use args::IntoArg;
 pub use buffer::{ActiveScalar, Booked, Buffer, Heap, Pair, Place, BUFFER_ALIGN};
 pub use check::{check_launch, Bindings, BoundArg, LaunchError, LaunchProblem};
 pub use expr::{Expr, ExprError};

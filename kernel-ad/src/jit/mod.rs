@@ -27,16 +27,13 @@
 //! Who clears what: a new pair starts with a zeroed shadow, a reverse launch adds into the shadows of what it reads, and takes the
 //! adjoint of what it overwrites. Between launches the caller clears ([`Pair::clear_shadow`]) and seeds ([`Pair::seed`]).
 
-mod args;
 mod errors;
 mod negotiate;
 mod split;
 
-pub use crate::args;
 pub use crate::plan::{Kept, PlanOptions};
-pub use args::IntoArg;
 pub use gpu_runtime::{cpu::CpuOptions, Context, Program, Tape};
-pub use shadow_mem::{Bindings, BoundArg, Bytes, Launch, Place, Role, RunReport};
+pub use shadow_mem::{args, Bindings, BoundArg, Bytes, IntoArg, Launch, Place, Role, RunReport};
 pub use split::LoadedSplit;
 
 use crate::diag::Result;
@@ -249,7 +246,7 @@ impl Loaded {
     /// 1. The buffers belong to this device. 2. The kernel stays inside them for this launch, as it must on any device. 3.
     ///    Nobody else uses them until the call returns.
     pub unsafe fn launch(&self, shape: Launch, args: impl Into<Vec<BoundArg>>) -> Result<RunReport> {
-        let bindings = Bindings { args: args.into(), ..Bindings::default() };
+        let bindings = Bindings::from(args.into());
         // SAFETY: as promised by the caller.
         unsafe { self.launch_with(shape, &bindings) }
     }

@@ -52,7 +52,7 @@ impl LoadedSplit {
     /// # Safety
     /// As [`super::Loaded::launch`].
     pub unsafe fn forward(&self, shape: Launch, args: impl Into<Vec<BoundArg>>) -> Result<Tape> {
-        let bindings = Bindings { args: args.into(), ..Bindings::default() };
+        let bindings = Bindings::from(args.into());
         // SAFETY: as promised by the caller.
         Ok(unsafe { self.forward_with(shape, &bindings)? }.0)
     }
@@ -75,7 +75,7 @@ impl LoadedSplit {
     /// # Safety
     /// As [`super::Loaded::launch`]; and buffers that were declared as kept have the contents that the augmented launch found.
     pub unsafe fn reverse(&self, tape: &Tape, args: impl Into<Vec<BoundArg>>) -> Result<RunReport> {
-        let bindings = Bindings { args: args.into(), ..Bindings::default() };
+        let bindings = Bindings::from(args.into());
         // SAFETY: as promised by the caller.
         unsafe { self.reverse_with(tape, &bindings) }
     }

@@ -1,7 +1,6 @@
 //! Two launches with a tape between them, from CUDA C to shadows on the CPU device.
 
 use super::*;
-use crate::args;
 use crate::diag::Code;
 use crate::plan::Policy;
 use Role::*;

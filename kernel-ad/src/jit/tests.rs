@@ -1,8 +1,6 @@
 use super::*;
 use crate::diag::{Code, Diagnostics};
-use shadow_mem::{
-    Arg, Extent, Heap, HostMemory, LaunchError, LaunchProblem, MemoryError, RunError, TapeError,
-};
+use shadow_mem::{LaunchError, LaunchProblem, MemoryError, RunError, TapeError};
 
 fn code(d: Diagnostics) -> Code {
     d.0[0].code
@@ -43,18 +41,4 @@ fn traps_have_a_place() {
     let place = d.0[0].place.clone().unwrap();
     assert_eq!((d.0[0].code, place.file.as_str(), place.line, place.col), (Code::Trap, "dir/k.cu", 12, 5));
     assert!(d.to_string().contains("block [1, 0, 0], thread [2, 0, 0]"), "{d}");
-}
-
-// Catches: arguments that lose their shadow or change their size.
-#[test]
-fn rust_values_become_arguments() {
-    let heap = Heap::new(HostMemory);
-    let (p, b, s) =
-        (heap.pair(&[1.0f32; 3]).unwrap(), heap.buffer(&[1i8; 5]).unwrap(), heap.active(2.0f64).unwrap());
-    let got: Vec<BoundArg> = args![&p, &b, &s, 7i32, 1u64];
-    assert_eq!(got[0].primal, Arg::Pointer(Extent { address: p.primal.extent().address, bytes: 12 }));
-    assert_eq!(got[0].shadow, Some(p.shadow.extent()));
-    assert_eq!((got[1].shadow, got[1].primal.extents()[0].bytes), (None, 5));
-    assert_eq!((&got[2].primal, got[2].shadow.unwrap().bytes), (&Arg::scalar(2.0f64), 8));
-    assert_eq!((got[3].primal.as_int(), got[4].primal.to_bytes().len()), (Some(7), 8));
 }

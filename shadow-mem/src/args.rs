@@ -1,6 +1,10 @@
 //! Arguments of a launch from Rust values.
 
-use shadow_mem::{ActiveScalar, Arg, BoundArg, Buffer, DeviceBlock, Pair, Record};
+use crate::buffer::{ActiveScalar, Buffer, Pair};
+use crate::check::{Bindings, BoundArg};
+use crate::launch::Arg;
+use crate::memory::DeviceBlock;
+use crate::record::Record;
 
 /// What can be an argument of a launch.
 pub trait IntoArg {
@@ -13,8 +17,15 @@ pub trait IntoArg {
 #[macro_export]
 macro_rules! args {
     ($($arg:expr),* $(,)?) => {
-        ::std::vec::Vec::from([$($crate::jit::IntoArg::into_arg($arg)),*])
+        ::std::vec::Vec::from([$($crate::IntoArg::into_arg($arg)),*])
     };
+}
+
+/// A launch without shadows of module-level variables.
+impl From<Vec<BoundArg>> for Bindings {
+    fn from(args: Vec<BoundArg>) -> Bindings {
+        Bindings { args, ..Bindings::default() }
+    }
 }
 
 impl<T: bytemuck::Pod, B: DeviceBlock> IntoArg for &Pair<T, B> {
@@ -58,3 +69,24 @@ macro_rules! scalars {
 }
 
 scalars!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, half::f16, half::bf16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Extent, Heap, HostMemory};
+
+    // Catches: arguments that lose their shadow or change their size.
+    #[test]
+    fn rust_values_become_arguments() {
+        let heap = Heap::new(HostMemory);
+        let (p, b, s) =
+            (heap.pair(&[1.0f32; 3]).unwrap(), heap.buffer(&[1i8; 5]).unwrap(), heap.active(2.0f64).unwrap());
+        let got: Vec<BoundArg> = args![&p, &b, &s, 7i32, 1u64];
+        assert_eq!(got[0].primal, Arg::Pointer(Extent { address: p.primal.extent().address, bytes: 12 }));
+        assert_eq!(got[0].shadow, Some(p.shadow.extent()));
+        assert_eq!((got[1].shadow, got[1].primal.extents()[0].bytes), (None, 5));
+        assert_eq!((&got[2].primal, got[2].shadow.unwrap().bytes), (&Arg::scalar(2.0f64), 8));
+        assert_eq!((got[3].primal.as_int(), got[4].primal.to_bytes().len()), (Some(7), 8));
+        assert_eq!(Bindings::from(got.clone()).args, got);
+    }
+}

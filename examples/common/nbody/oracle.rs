@@ -1,6 +1,6 @@
 //! All-pairs gravity in f64: what the kernels compute in f32.
 
-use crate::Errors;
+use crate::{central_difference, relative};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -63,15 +63,9 @@ pub fn objective(pos: &[Float4], dir: &[[f64; 4]], h: f64, b: &[Float4], eps2: f
     moved.par_iter().zip(b).map(of_body).sum()
 }
 
-/// Central differences with two steps, extrapolated: what is left over is of fourth order in the step.
-fn extrapolated(f: impl Fn(f64) -> f64, h: f64) -> f64 {
-    let slope = |h: f64| (f(h) - f(-h)) / (2.0 * h);
-    (4.0 * slope(h) - slope(2.0 * h)) / 3.0
-}
-
 /// Derivative of the objective along `dir`, in f64.
 pub fn along_direction(pos: &[Float4], dir: &[[f64; 4]], b: &[Float4], eps2: f64) -> f64 {
-    extrapolated(|h| objective(pos, dir, h, b, eps2), 1e-5)
+    central_difference(1e-5, |h| objective(pos, dir, h, b, eps2))
 }
 
 /// Derivative of the objective in coordinate `c` of one body, in f64; only terms with that body change.
@@ -87,7 +81,7 @@ pub fn along_coordinate(pos: &[Float4], body: usize, c: usize, b: &[Float4], eps
             })
             .sum::<f64>()
     };
-    extrapolated(part, if c < 3 { 1e-5 } else { 1e-8 })
+    central_difference(if c < 3 { 1e-5 } else { 1e-8 }, part)
 }
 
 /// Derivative along `dir` that a gradient claims, and the Euclidean size of its terms.
@@ -97,15 +91,24 @@ fn claimed(gradient: &[Float4], dir: &[[f64; 4]]) -> (f64, f64) {
     (sum, squares.sqrt())
 }
 
+/// Relative errors against central differences.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Errors {
+    /// Directional derivatives that were compared.
+    pub directions: usize,
+    /// Largest error among them.
+    pub of_directions: f64,
+    /// Single partial derivatives that were compared.
+    pub partials: usize,
+    /// Largest error among them.
+    pub of_partials: f64,
+}
+
 /// Compares a gradient with central differences, in 8 directions and in up to 256 single coordinates. An error is taken
 /// relative to the derivative or, where that nearly cancels, to the usual size of its terms.
 pub fn errors(pos: &[Float4], b: &[Float4], eps2: f64, gradient: &[Float4]) -> Errors {
     let n = pos.len();
     let (mut of_directions, mut of_partials) = (0.0f64, 0.0f64);
-    let relative = |want: f64, got: f64, size: f64| match (want - got).abs() / want.abs().max(size) {
-        e if e.is_finite() => e,
-        _ => f64::INFINITY,
-    };
     for seed in 0..8 {
         let dir = direction(n, 100 + seed);
         let (got, size) = claimed(gradient, &dir);
