@@ -23,7 +23,7 @@ mod tests;
 mod warp;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
-use crate::canon::{canonicalise, drain};
+use crate::canon::{canonicalise, drain, merge_offsets};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
@@ -116,6 +116,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
     let mut params = ShadowParams::add(&mut k, roles, &mut specs);
+    merge_offsets(&mut k);
     drain(&mut k)?;
     let regions = canonicalise(&mut k)?;
     let cfg = Cfg::new(&k);
