@@ -1,5 +1,6 @@
 //! The CUDA driver, through cust: what [`Driver`] asks for.
 
+use crate::artifact::{elf, ptx, Judgement};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::driver::{CallError, CallResult, Driver, KernelInfo, Rejection};
 use crate::{Error, Result};
@@ -7,6 +8,7 @@ use cust::context::{Context, ContextHandle, CurrentContext};
 use cust::device::{Device, DeviceAttribute};
 use cust::stream::{Stream, StreamFlags};
 use cust::sys::{self, CUfunction, CUmodule, CUresult, CUstream};
+use shadow_mem::Manifest;
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::time::Duration;
 
@@ -70,6 +72,7 @@ fn failed(call: &'static str, code: i32) -> CallError {
         text: text(sys::cuGetErrorString).unwrap_or_else(|| "no text".into()),
         kernel: None,
         earlier: false,
+        lost: Cuda::is_fatal(code),
     }
 }
 
@@ -334,38 +337,52 @@ impl Driver for Cuda {
         matches!(code, 214 | 700 | 702 | 710 | 714..=719)
     }
 
-    fn check_image(image: &[u8], info: &DeviceInfo) -> std::result::Result<(), String> {
-        if image.starts_with(b"\x7fELF") {
-            // EM_CUDA.
-            return match image.get(18..20) {
-                Some(&[190, 0]) => Ok(()),
-                Some(_) => {
-                    Err("it is an ELF file for another machine; a CUDA device takes PTX or cubin".into())
+    fn check_image(image: &[u8], info: &DeviceInfo, manifests: &[Manifest]) -> Judgement {
+        let sm = |s: &str| s.strip_prefix("sm_").and_then(digits);
+        let own = sm(&info.processor);
+        if image.starts_with(elf::MAGIC) {
+            elf::check(image, EM_CUDA, "a CUDA device takes PTX or cubin")?;
+            // The machine code of one generation runs on the later members of it. Where the flags name it is known of one version.
+            let made_for = if image[8] == 7 { elf::flags(image) & 0xff } else { 0 };
+            return match own {
+                Some(own) if made_for != 0 && (made_for / 10 != own / 10 || made_for > own) => {
+                    Err(format!("it is cubin for sm_{made_for}, and this device is {}", info.processor))
                 }
-                None => Err("it is cut off".into()),
+                _ => Ok(()),
             };
         }
         let text = std::str::from_utf8(image).map_err(|_| "it is neither PTX nor cubin".to_string())?;
-        let word = |key: &str| {
-            text.lines()
-                .find_map(|l| l.trim().strip_prefix(key))
-                .map(|r| r.trim().split([',', ' ']).next().unwrap_or(""))
-        };
-        let Some(target) = word(".target") else {
-            return Err("it is neither PTX nor cubin: it has no `.target` line".into());
-        };
-        let digits = |s: &str| s.chars().filter(char::is_ascii_digit).collect::<String>().parse::<u32>().ok();
-        let (own, wanted) = (digits(&info.processor), target.strip_prefix("sm_").and_then(digits));
-        match (own, wanted) {
+        let target = ptx::target(text)?;
+        match (own, sm(target)) {
             (Some(own), Some(wanted)) if wanted > own => {
-                Err(format!("it is PTX for {target}, and this device is {}", info.processor))
+                return Err(format!("it is PTX for {target}, and this device is {}", info.processor))
             }
             (Some(own), Some(wanted)) if target.ends_with('a') && wanted != own => {
-                Err(format!("it is PTX for {target} alone, and this device is {}", info.processor))
+                return Err(format!("it is PTX for {target} alone, and this device is {}", info.processor))
             }
-            _ => Ok(()),
+            _ => {}
+        }
+        ptx::check(text, manifests)
+    }
+
+    fn reaches(address: u64) -> CallResult<bool> {
+        let mut kind = 0u32;
+        let what = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+        // SAFETY: `kind` is a place for the answer; any address may be asked for.
+        match unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast(), what, address) } {
+            // No driver's memory. A driver without the function says nothing about it.
+            CUresult::CUDA_ERROR_INVALID_VALUE => Ok(false),
+            CUresult::CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND => Ok(true),
+            code => ok("cuPointerGetAttribute", code).map(|()| true),
         }
     }
+}
+
+/// Cubin's machine in ELF headers.
+const EM_CUDA: u16 = 190;
+
+fn digits(s: &str) -> Option<u32> {
+    s.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
 }
 
 fn info(device: Device) -> CallResult<DeviceInfo> {
@@ -390,6 +407,7 @@ fn info(device: Device) -> CallResult<DeviceInfo> {
         multiprocessors: get(DeviceAttribute::MultiprocessorCount)? as u32,
         warp_size: get(DeviceAttribute::WarpSize)? as u32,
         memory_bytes: by_cust("cuDeviceTotalMem", device.total_memory())? as u64,
+        host_memory: device.get_attribute(DeviceAttribute::PageableMemoryAccess).is_ok_and(|x| x != 0),
         driver: format!("CUDA driver {}.{}", version.0, version.1),
         driver_version: Some(version),
     })

@@ -83,6 +83,8 @@ pub struct DeviceInfo {
     pub warp_size: u32,
     /// Bytes of memory; 0 on the CPU device, which has the host's.
     pub memory_bytes: u64,
+    /// Kernels may use any memory of the host.
+    pub host_memory: bool,
     /// Driver and its version.
     pub driver: String,
     /// The version of CUDA that the driver has, or of the HIP runtime: major, minor. `None` where there is no driver.

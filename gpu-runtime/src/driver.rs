@@ -2,6 +2,7 @@
 //! [`crate::hip`]; everything above them ([`crate::gpu`]) is written once.
 
 use crate::device::{DeviceInfo, DeviceKind};
+use shadow_mem::Manifest;
 use std::ffi::c_void;
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct CallError {
     pub kernel: Option<String>,
     /// The error may have happened before this call: launches run on while the program goes on.
     pub earlier: bool,
+    /// A kernel trapped or reached memory that is not there: everything that lies on the device is lost.
+    pub lost: bool,
 }
 
 impl fmt::Display for CallError {
@@ -28,11 +31,18 @@ impl fmt::Display for CallError {
         write!(f, "{}: {} ({}): {}", self.call, self.name, self.code, self.text)?;
         match (&self.kernel, self.earlier) {
             (Some(k), true) => {
-                write!(f, "; the error may come from an earlier launch, the last one was of kernel `{k}`")
+                write!(f, "; the error may come from an earlier launch, the last one was of kernel `{k}`")?
             }
-            (Some(k), false) => write!(f, " (kernel `{k}`)"),
-            (None, true) => write!(f, "; the error may come from earlier work on the device"),
-            (None, false) => Ok(()),
+            (Some(k), false) => write!(f, " (kernel `{k}`)")?,
+            (None, true) => write!(f, "; the error may come from earlier work on the device")?,
+            (None, false) => {}
+        }
+        match self.lost {
+            true => write!(
+                f,
+                "; everything on the device is lost: drop its memory, modules and streams, then open it again"
+            ),
+            false => Ok(()),
         }
     }
 }
@@ -172,6 +182,9 @@ pub trait Driver: Sized + fmt::Debug + Send + Sync + 'static {
     fn rejection(code: i32) -> Rejection;
     /// True for codes after which the context is of no use: a kernel trapped, or reached memory that is not there.
     fn is_fatal(code: i32) -> bool;
-    /// What an image must be, or why this one cannot be: from its first bytes.
-    fn check_image(image: &[u8], info: &DeviceInfo) -> Result<(), String>;
+    /// Why an image cannot be loaded, as far as that can be seen before the driver sees it: what it is for, whether it is whole,
+    /// whether its kernels are those of the manifests.
+    fn check_image(image: &[u8], info: &DeviceInfo, manifests: &[Manifest]) -> Result<(), String>;
+    /// True unless it is certain that no kernel can reach that address: memory of the host, freed memory.
+    fn reaches(address: u64) -> CallResult<bool>;
 }

@@ -1,9 +1,11 @@
 //! The HIP runtime, through hip-sys: what [`Driver`] asks for. Mirrors [`crate::cuda`].
 
+use crate::artifact::{elf, Judgement};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::driver::{CallError, CallResult, Driver, KernelInfo, Rejection};
 use crate::{Error, Result};
 use hip_sys::hiprt::{self as sys, hipDeviceAttribute_t as Attribute, hipError_t};
+use shadow_mem::Manifest;
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::time::Duration;
 
@@ -59,7 +61,8 @@ fn failed(call: &'static str, code: hipError_t) -> CallError {
     };
     // SAFETY: both take any code.
     let (name, said) = unsafe { (text(sys::hipGetErrorName(code)), text(sys::hipGetErrorString(code))) };
-    CallError { call, code: code as i32, name, text: said, kernel: None, earlier: false }
+    let (code, lost) = (code as i32, Hip::is_fatal(code as i32));
+    CallError { call, code, name, text: said, kernel: None, earlier: false, lost }
 }
 
 fn ok(call: &'static str, code: hipError_t) -> CallResult<()> {
@@ -308,27 +311,30 @@ impl Driver for Hip {
         matches!(code, 700 | 702 | 710 | 719)
     }
 
-    fn check_image(image: &[u8], info: &DeviceInfo) -> std::result::Result<(), String> {
-        if !image.starts_with(b"\x7fELF") {
+    fn check_image(image: &[u8], info: &DeviceInfo, manifests: &[Manifest]) -> Judgement {
+        if !image.starts_with(elf::MAGIC) {
             return Err("it is not HSACO (an ELF file for an AMD GPU)".into());
         }
-        let Some(header) = image.get(..64) else { return Err("it is cut off".into()) };
-        if header[18..20] != [224, 0] {
-            return Err("it is an ELF file for another machine; a HIP device takes HSACO".into());
-        }
-        let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
-        let half = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        // Section headers stand last in what lld writes.
-        let end = word(40).saturating_add(half(58) * half(60));
-        if end > image.len() as u64 {
-            return Err(format!("it is cut off: it has {} bytes and should have {end}", image.len()));
-        }
+        elf::check(image, object::elf::EM_AMDGPU, "a HIP device takes HSACO")?;
         let own = info.processor.split(':').next().unwrap_or("");
-        match (processor_of(header[48]), own) {
+        match (processor_of(elf::flags(image) as u8), own) {
             (Some(made_for), own) if !own.is_empty() && made_for != own => {
                 Err(format!("it was made for {made_for}, and this device is {own}"))
             }
-            _ => Ok(()),
+            _ => elf::check_hsaco(image, manifests),
+        }
+    }
+
+    fn reaches(address: u64) -> CallResult<bool> {
+        // The attributes of pointers come in a struct that changed with ROCm 6; the range of an address never did.
+        let (mut base, mut bytes) = (std::ptr::null_mut(), 0usize);
+        // SAFETY: both are places for the answer; any address may be asked for.
+        match unsafe { sys::hipMemGetAddressRange(&mut base, &mut bytes, at(address)) } {
+            hipError_t::hipErrorInvalidValue
+            | hipError_t::hipErrorNotFound
+            | hipError_t::hipErrorInvalidDevicePointer => Ok(false),
+            hipError_t::hipErrorSharedObjectSymbolNotFound => Ok(true),
+            code => ok("hipMemGetAddressRange", code).map(|()| true),
         }
     }
 }
@@ -374,6 +380,7 @@ fn info(device: i32) -> CallResult<DeviceInfo> {
         multiprocessors: get(Attribute::hipDeviceAttributeMultiprocessorCount)? as u32,
         warp_size: get(Attribute::hipDeviceAttributeWarpSize)? as u32,
         memory_bytes: memory as u64,
+        host_memory: get(Attribute::hipDeviceAttributePageableMemoryAccess).is_ok_and(|x| x != 0),
         driver: format!("HIP runtime {}.{}", version.0, version.1),
         driver_version: Some(version),
     })

@@ -18,6 +18,7 @@
 //! The bindings' build scripts (of cust and hip-sys) look for an installation all the same. In a workspace of your own, copy the lines
 //! of kernel-ad's `.cargo/config.toml`, or set `CUDA_LIBRARY_PATH` and have ROCm's headers installed.
 
+pub mod artifact;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;

@@ -80,7 +80,7 @@ fn what_is_refused_in_every_version_is_an_error() {
     let _alone = fake::alone();
     std::env::set_var("FAKE_PTX", "6.5");
     let e = compiled(&device()).unwrap_err();
-    assert_eq!(e.0[0].code, Code::DeviceFailed);
+    assert_eq!(e.0[0].code, Code::BadArtifact);
     let text = e.to_string();
     assert!(text.contains("Unsupported .version 8.4; current version is '6.5'"), "{text}");
     assert!(text.contains("a newer driver"), "{text}");

@@ -2,7 +2,7 @@
 
 use crate::expr::ExprError;
 use crate::launch::{Arg, Extent, Launch};
-use crate::manifest::{Assumption, Manifest, ParamSpec, Passing, Purpose};
+use crate::manifest::{Assumption, Manifest, Mode, ParamSpec, Passing, Purpose};
 use thiserror::Error;
 
 /// A launch that does not fit the manifest of its kernel.
@@ -29,6 +29,8 @@ pub enum LaunchProblem {
     Misaligned { index: usize, name: String, address: u64, align: u64 },
     #[error("argument {index} (`{name}`): the pointer is null")]
     Null { index: usize, name: String },
+    #[error("argument {index} (`{name}`): the device cannot reach address {address:#x}: it is memory of the host, or was freed")]
+    NotOnDevice { index: usize, name: String, address: u64 },
     #[error("argument {index} (`{name}`): it needs a shadow and has none")]
     NoShadow { index: usize, name: String },
     #[error("argument {index} (`{name}`): its shadow has {got} bytes, less than the {want} of the primal")]
@@ -83,7 +85,9 @@ impl Bindings {
     /// The arguments of a kernel, in launch order.
     pub fn arguments(&self, m: &Manifest) -> Result<Vec<Arg>, LaunchError> {
         let wanted = m.params.iter().filter_map(primal_index).max().map_or(0, |i| i + 1);
-        if wanted > self.args.len() {
+        // Kernels that go with another may do without its last parameters; these take all of the primal's.
+        let all = matches!(m.mode, Mode::Primal | Mode::Forward | Mode::Reverse | Mode::Augmented);
+        if wanted > self.args.len() || (all && wanted < self.args.len()) {
             return Err(m.refuse(LaunchProblem::Count { want: wanted, got: self.args.len() }));
         }
         m.params.iter().map(|p| self.argument(p).map_err(|e| m.refuse(e))).collect()

@@ -17,9 +17,9 @@ pub struct Loaded {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LoadError {
     /// No library could be opened.
-    #[error("the driver is not installed: looked for {}", .tried.join("; "))]
+    #[error("the driver is not installed: looked for {}", .tried.join(", "))]
     Missing {
-        /// Every name that was tried, with the loader's answer.
+        /// Every name that was tried, with the loader's answer where something was there.
         tried: Vec<String>,
     },
     /// A library was opened and lacks functions.
@@ -72,7 +72,11 @@ pub fn load(
         let library = match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_LOCAL) } {
             Ok(l) => l,
             Err(e) => {
-                tried.push(format!("{} ({e})", name.display()));
+                // That a file is not there needs no loader's words.
+                let said = e.to_string();
+                let absent = said.contains("No such file");
+                let name = name.display();
+                tried.push(if absent { name.to_string() } else { format!("{name} ({said})") });
                 continue;
             }
         };

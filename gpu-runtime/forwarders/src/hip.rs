@@ -118,6 +118,7 @@ forwarders! {
     hipMemcpyDtoDAsync(a b c d);
     hipMemsetD8Async(a b c d);
     hipMemGetInfo(a b);
+    hipMemGetAddressRange(a b c);
     hipStreamCreateWithFlags(a b);
     hipStreamDestroy(a);
     hipStreamSynchronize(a);

@@ -106,6 +106,7 @@ impl CpuDevice {
             processor: String::new(),
             warp_size: 0,
             memory_bytes: 0,
+            host_memory: true,
             driver: "built in".into(),
             driver_version: None,
         }

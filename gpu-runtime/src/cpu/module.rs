@@ -1,6 +1,7 @@
 //! A loaded host object: the shared object with its table, and the kernels in it.
 
 use super::{support, Inner};
+use crate::artifact::elf;
 use crate::device::LaunchReport;
 use crate::{Error, Result};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -22,7 +23,7 @@ pub struct CpuModule {
 /// The shared object. Kept while anything of it is in use.
 #[derive(Debug)]
 pub(super) struct Object {
-    library: Library,
+    loaded: Library,
     table: HostModule,
     manifests: Vec<Manifest>,
 }
@@ -69,9 +70,12 @@ fn bad(why: impl Into<String>) -> Error {
 
 impl CpuModule {
     pub(super) fn load(device: Arc<Inner>, artifact: &[u8], manifests: &[Manifest]) -> Result<CpuModule> {
-        if !artifact.starts_with(b"\x7fELF") {
+        if !artifact.starts_with(elf::MAGIC) {
             return Err(bad("it is not an ELF shared object; compile for target `host`"));
         }
+        // A file that is cut off would end the process when the loader has mapped it.
+        elf::check(artifact, elf::own_machine(), "the CPU device takes shared objects of this machine")
+            .map_err(bad)?;
         let io =
             |e: std::io::Error| Error::Driver { call: "writing the object".into(), reason: e.to_string() };
         // A file of its own for every load: loading the same file twice would share its variables.
@@ -82,7 +86,7 @@ impl CpuModule {
             .map_err(|e| bad(e.to_string()))?;
         let table = read_table(&library)?;
         fill_imports(&library, &table)?;
-        let object = Object { library, table, manifests: manifests.to_vec() };
+        let object = Object { loaded: library, table, manifests: manifests.to_vec() };
         Ok(CpuModule { device, object: Arc::new(object), functions: Arc::default() })
     }
 
@@ -112,7 +116,7 @@ impl CpuModule {
         check_table(&kernel, &manifest)?;
         let address = |s: &str| {
             // SAFETY: the table says that the symbol is a region function; the object stays loaded while `Code` lives.
-            unsafe { o.library.get::<RegionFn>(s.as_bytes()) }.map(|f| *f).map_err(|e| bad(e.to_string()))
+            unsafe { o.loaded.get::<RegionFn>(s.as_bytes()) }.map(|f| *f).map_err(|e| bad(e.to_string()))
         };
         let regions = kernel.regions.iter().map(|r| address(&r.symbol)).collect::<Result<Vec<_>>>()?;
         let private = match kernel.regions.iter().any(|r| r.private.is_some()) {
@@ -133,7 +137,7 @@ impl CpuModule {
         let none = || Error::NoSuchGlobal(name.into());
         let g = self.object.table.globals.iter().find(|g| g.name == name).ok_or_else(none)?;
         // SAFETY: only the address is taken.
-        let at = unsafe { self.object.library.get::<*mut c_void>(g.symbol.as_bytes()) };
+        let at = unsafe { self.object.loaded.get::<*mut c_void>(g.symbol.as_bytes()) };
         let address = at.map_err(|e| bad(e.to_string()))?.as_raw_ptr() as u64;
         Ok(super::CpuBlock::Variable(Variable { address, bytes: g.bytes, _object: self.object.clone() }))
     }

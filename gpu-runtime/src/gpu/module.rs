@@ -1,10 +1,11 @@
 //! Loaded modules and their kernels.
 
 use super::{GpuBlock, GpuDevice, GpuEvent, GpuStream, Inner};
+use crate::artifact::elf;
 use crate::device::LaunchReport;
 use crate::driver::{CallError, Driver, KernelInfo};
 use crate::{Error, Result};
-use shadow_mem::{check_launch, Arg, Launch, Manifest};
+use shadow_mem::{check_launch, Arg, Launch, LaunchError, LaunchProblem, Manifest};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
@@ -63,9 +64,9 @@ impl<D: Driver> GpuModule<D> {
                 )));
             }
         }
-        D::check_image(artifact, &inner.info).map_err(bad)?;
+        D::check_image(artifact, &inner.info, manifests).map_err(bad)?;
         let mut image = artifact.to_vec();
-        if !image.starts_with(b"\x7fELF") {
+        if !image.starts_with(elf::MAGIC) {
             // The driver reads text up to a NUL; one inside would hide the rest of it.
             image.retain(|&b| b != 0);
             image.push(0);
@@ -150,6 +151,9 @@ impl<D: Driver> GpuFunction<D> {
         let device = &self.loaded.device;
         check_launch(&self.manifest, launch, args)?;
         self.check_limits(launch)?;
+        if !device.info.host_memory {
+            self.check_reach(args)?;
+        }
         let bytes: Vec<Vec<u8>> = args.iter().map(Arg::to_bytes).collect();
         // Words, so that every parameter is aligned as its type may ask.
         let mut words: Vec<Vec<u128>> = bytes.iter().map(|b| vec![0; b.len().div_ceil(16).max(1)]).collect();
@@ -186,14 +190,30 @@ impl<D: Driver> GpuFunction<D> {
         start.record(&stream)?;
         // SAFETY: as promised by the caller.
         unsafe { self.queue(&stream, launch, args)? };
-        end.record(&stream)?;
         let of_this =
             |e: CallError| CallError { kernel: Some(self.manifest.symbol.clone()), earlier: false, ..e };
-        end.synchronize().map_err(|e| match e {
+        // A launch that failed at once shows at the next call, whatever it is.
+        end.record(&stream).and_then(|()| end.synchronize()).map_err(|e| match e {
             Error::Call(e) => Error::Call(of_this(e)),
             other => other,
         })?;
         Ok(LaunchReport { time: end.since(&start)?, private_bytes: 0 })
+    }
+
+    /// Refuses pointers that the driver does not know, by the first and the last byte of what they are said to reach.
+    fn check_reach(&self, args: &[Arg]) -> Result<()> {
+        let device = &self.loaded.device;
+        for (index, (a, p)) in args.iter().zip(&self.manifest.params).enumerate() {
+            for e in a.extents().into_iter().filter(|e| e.bytes > 0 && e.address != 0) {
+                for address in [e.address, e.address.saturating_add(e.bytes - 1)] {
+                    if !device.call(|| D::reaches(address))? {
+                        let problem = LaunchProblem::NotOnDevice { index, name: p.name.clone(), address };
+                        return Err(LaunchError { kernel: self.manifest.symbol.clone(), problem }.into());
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_limits(&self, launch: &Launch) -> Result<()> {

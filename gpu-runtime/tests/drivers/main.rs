@@ -4,6 +4,7 @@
 mod fake;
 mod launches;
 mod missing;
+mod refused;
 
 use gpu_runtime::Error;
 

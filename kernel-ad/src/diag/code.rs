@@ -64,6 +64,8 @@ codes! {
     BadArgument = 13,
     /// Two buffers overlap although the plan assumes that they are distinct.
     AliasedBuffers = 14,
+    /// An artifact that the device cannot load.
+    BadArtifact = 15,
 
     /// An LLVM instruction or type that Kernel IR cannot hold.
     UnsupportedIr = 100,

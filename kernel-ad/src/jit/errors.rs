@@ -19,27 +19,32 @@ impl From<MemoryError> for Diagnostics {
 /// A failure of a device.
 pub fn device(e: Error) -> Diagnostics {
     let message = e.to_string();
-    let code = match e {
-        Error::NoDevice { .. } => Code::NoDevice,
+    let (code, help) = match e {
+        Error::NoDevice { .. } => (Code::NoDevice, Some("`kernel-ad devices` lists the devices that are there")),
         Error::Memory(e) => return e.into(),
-        Error::Manifest(_) => Code::BadManifest,
+        Error::Manifest(_) => (Code::BadManifest, Some("make artifact and manifest again, together")),
         Error::Launch(e) => return launch(e),
-        Error::BadArtifact(_) => Code::DeviceFailed,
-        Error::Rejected { why: Rejection::NewerLanguage, .. } => {
-            let d = Diagnostic::new(Code::DeviceFailed, message);
-            return d
-                .help(
-                    "emit an older version of PTX (`--target nvptx:sm_80+ptx74`), or install a newer driver",
-                )
-                .into();
-        }
-        Error::NoSuchKernel { .. } | Error::NoSuchGlobal(_) => Code::BadArgument,
-        Error::TooLarge { .. } => Code::TooLarge,
+        Error::BadArtifact(_) => (
+            Code::BadArtifact,
+            Some("make the artifact for the target that `kernel-ad devices` names, and keep it with its manifest"),
+        ),
+        Error::Rejected { why: Rejection::NewerLanguage, .. } => (
+            Code::BadArtifact,
+            Some("emit an older version of PTX (`--target nvptx:sm_80+ptx74`), or install a newer driver"),
+        ),
+        Error::Rejected { .. } => (Code::BadArtifact, None),
+        Error::NoSuchKernel { .. } | Error::NoSuchGlobal(_) => (Code::BadArgument, None),
+        Error::TooLarge { .. } => (Code::TooLarge, Some("launch smaller blocks, or fewer of them")),
         Error::Trap { place, .. } => return located(Code::Trap, message, &place),
         Error::DivergentBarrier { place, .. } => return located(Code::DivergentBarrier, message, &place),
-        _ => Code::DeviceFailed,
+        Error::Call(e) if e.lost => (
+            Code::DeviceFailed,
+            Some("run the case on the CPU device or in the interpreter (`check --device cpu`), which name the thread"),
+        ),
+        _ => (Code::DeviceFailed, None),
     };
-    Diagnostic::new(code, message).into()
+    let d = Diagnostic::new(code, message);
+    help.map_or(d.clone(), |h| d.help(h)).into()
 }
 
 /// A diagnostic with a place that the device names as `file:line:column`.
@@ -64,6 +69,13 @@ pub fn launch(e: LaunchError) -> Diagnostics {
             Code::BadArgument,
             Some("pass a pair, or give the parameter the role `const` when the gradient is made"),
         ),
+        LaunchProblem::NotOnDevice { .. } => {
+            (Code::BadArgument, Some("pass a buffer of this device, and keep it until the launch is done"))
+        }
+        LaunchProblem::Count { .. } => {
+            (Code::BadArgument, Some("give one argument for each parameter of the primal, in its order"))
+        }
+        LaunchProblem::Null { .. } => (Code::BadArgument, Some("pass a buffer; an empty one may be null")),
         _ => (Code::BadArgument, None),
     };
     let d = Diagnostic::new(code, e.to_string());

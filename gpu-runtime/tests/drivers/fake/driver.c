@@ -15,7 +15,7 @@
 #endif
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)
-#define BEGIN(name) do { int bad_ = fault(TEXT(name)); if (bad_) return bad_; } while (0)
+#define BEGIN(name) do { int bad_ = fault(TEXT(name)); if (bad_) return bad_; if (lost) return 719; } while (0)
 #define FN(cu, hip) int NAME(cu, hip)
 
 static long live_bytes, live_handles, kernels_run;
@@ -25,6 +25,8 @@ long fake_live_bytes(void) { return live_bytes; }
 long fake_live_handles(void) { return live_handles; }
 long fake_kernels_run(void) { return kernels_run; }
 
+// A kernel named `trap` was run: as on a GPU, everything fails until the last context is gone.
+static int lost;
 static int fault(const char *name) {
     static struct { char name[64]; long calls; } seen[128];
     const char *want = getenv("FAKE_FAIL");
@@ -42,7 +44,7 @@ static int fault(const char *name) {
 
 static int devices(void) { const char *n = getenv("FAKE_DEVICES"); return n ? atoi(n) : 1; }
 
-FN(cuInit, hipInit)(unsigned flags) { BEGIN(NAME(cuInit, hipInit)); return flags || devices() ? 0 : 100; }
+FN(cuInit, hipInit)(unsigned flags) { return flags || devices() ? 0 : 100; }
 FN(cuDeviceGetCount, hipGetDeviceCount)(int *n) {
     BEGIN(NAME(cuDeviceGetCount, hipGetDeviceCount));
     *n = devices();
@@ -83,8 +85,22 @@ int hipGetDevicePropertiesR0600(void *p, int d) { (void)d; strcpy((char *)p + 11
 const char *hipGetErrorName(int e) { return e == 2 ? "hipErrorOutOfMemory" : e == 719 ? "hipErrorLaunchFailure" : "hipErrorFake"; }
 const char *hipGetErrorString(int e) { return e == 2 ? "out of memory" : "what the fake runtime says"; }
 #else
-int cuDevicePrimaryCtxRetain(void **c, int d) { BEGIN(cuDevicePrimaryCtxRetain); *c = (void *)(uintptr_t)(d + 1); live_handles++; return 0; }
-int cuDevicePrimaryCtxRelease_v2(int d) { (void)d; live_handles--; return 0; }
+static int contexts;
+static void give_all(void);
+int cuDevicePrimaryCtxRetain(void **c, int d) {
+    int bad = fault("cuDevicePrimaryCtxRetain");
+    if (bad) return bad;
+    *c = (void *)(uintptr_t)(d + 1);
+    live_handles++;
+    contexts++;
+    return 0;
+}
+int cuDevicePrimaryCtxRelease_v2(int d) {
+    (void)d;
+    live_handles--;
+    if (--contexts == 0 && lost) give_all();
+    return 0;
+}
 int cuCtxGetDevice(int *d) { *d = 0; return 0; }
 int cuCtxSetCurrent(void *c) { BEGIN(cuCtxSetCurrent); return c ? 0 : 201; }
 int cuCtxPushCurrent_v2(void *c) { (void)c; return 0; }
@@ -98,6 +114,28 @@ int cuGetErrorName(int e, const char **s) {
 int cuGetErrorString(int e, const char **s) { *s = e == 2 ? "out of memory" : "what the fake driver says"; return 0; }
 #endif
 
+// What is allocated now, so that other addresses are known for what they are.
+static struct { uintptr_t at; size_t n; } blocks[4096];
+static int find(uintptr_t at) {
+    for (int i = 0; i < 4096; i++)
+        if (blocks[i].at && at >= blocks[i].at && at < blocks[i].at + blocks[i].n) return i;
+    return -1;
+}
+#ifdef HIP
+int hipMemGetAddressRange(uintptr_t *base, size_t *n, uintptr_t at) {
+    int i = find(at);
+    if (i < 0) return 500;
+    *base = blocks[i].at;
+    *n = blocks[i].n;
+    return 0;
+}
+#else
+int cuPointerGetAttribute(void *to, int what, uintptr_t at) {
+    if (what != 2 || find(at) < 0) return 1;
+    *(unsigned *)to = 2;
+    return 0;
+}
+#endif
 // Blocks with a header that holds their size.
 static int take(uintptr_t *at, size_t n) {
     if (n > 1 << 30) return 2;
@@ -107,15 +145,32 @@ static int take(uintptr_t *at, size_t n) {
     memcpy(p, &n, sizeof n);
     live_bytes += n;
     *at = (uintptr_t)p + 256;
-    return 0;
+    for (int i = 0; i < 4096; i++)
+        if (!blocks[i].at) {
+            blocks[i].at = *at;
+            blocks[i].n = n;
+            return 0;
+        }
+    abort();
 }
 static int give(uintptr_t at) {
     size_t n;
+    int i = find(at);
+    if (i < 0) abort(); // freed twice
+    blocks[i].at = 0;
     memcpy(&n, (char *)at - 256, sizeof n);
     live_bytes -= n;
     free((char *)at - 256);
     return 0;
 }
+#ifndef HIP
+// What a lost context had is free again, though nobody could say so.
+static void give_all(void) {
+    for (int i = 0; i < 4096; i++)
+        if (blocks[i].at) give(blocks[i].at);
+    lost = 0;
+}
+#endif
 FN(cuMemAlloc_v2, hipMalloc)(uintptr_t *at, size_t n) { BEGIN(NAME(cuMemAlloc_v2, hipMalloc)); return take(at, n); }
 FN(cuMemFree_v2, hipFree)(uintptr_t at) { BEGIN(NAME(cuMemFree_v2, hipFree)); return give(at); }
 #ifdef HIP
@@ -156,7 +211,7 @@ FN(cuEventRecord, hipEventRecord)(void *e, void *s) { (void)e; (void)s; BEGIN(NA
 FN(cuEventSynchronize, hipEventSynchronize)(void *e) { (void)e; BEGIN(NAME(cuEventSynchronize, hipEventSynchronize)); return 0; }
 FN(cuEventElapsedTime, hipEventElapsedTime)(float *ms, void *a, void *b) { (void)a; (void)b; *ms = 0.25f; return 0; }
 
-// Every module has the kernels `scale` and `sum3`, and the variable `weights` of 16 bytes.
+// Every module has the kernels `scale`, `sum3` and `trap`, and the variable `weights` of 16 bytes.
 struct module { char weights[16]; };
 static int load(void **m) { *m = calloc(1, sizeof(struct module)); live_handles++; return 0; }
 #ifdef HIP
@@ -182,7 +237,7 @@ FN(cuModuleUnload, hipModuleUnload)(void *m) { return drop(m); }
 FN(cuModuleGetFunction, hipModuleGetFunction)(uintptr_t *f, void *m, const char *name) {
     (void)m;
     BEGIN(NAME(cuModuleGetFunction, hipModuleGetFunction));
-    *f = !strcmp(name, "scale") ? 1 : !strcmp(name, "sum3") ? 2 : 0;
+    *f = !strcmp(name, "scale") ? 1 : !strcmp(name, "sum3") ? 2 : !strcmp(name, "trap") ? 3 : 0;
     return *f ? 0 : NOT_FOUND;
 }
 FN(cuModuleGetGlobal_v2, hipModuleGetGlobal)(uintptr_t *at, size_t *n, void *m, const char *name) {
@@ -196,7 +251,7 @@ FN(cuFuncGetAttribute, hipFuncGetAttribute)(int *x, int what, void *f) {
     *x = what == 0 ? 512 : what == 1 ? 1024 : what == 4 ? 40 : 0;
     return 0;
 }
-static int allowed[3];
+static int allowed[4];
 FN(cuFuncSetAttribute, hipFuncSetAttribute)(uintptr_t f, int what, int x) { if (what == 8) allowed[f] = x; return 0; }
 FN(cuLaunchKernel, hipModuleLaunchKernel)(uintptr_t f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                                           unsigned shared, void *s, void **params, void **extra) {
@@ -204,6 +259,10 @@ FN(cuLaunchKernel, hipModuleLaunchKernel)(uintptr_t f, unsigned gx, unsigned gy,
     BEGIN(NAME(cuLaunchKernel, hipModuleLaunchKernel));
     if (NAME(shared + 1024 > 48 << 10 && (int)shared > allowed[f], 0)) return 1;
     kernels_run++;
+    if (f == 3) { // trap(): shows when somebody waits
+        lost = 1;
+        return 0;
+    }
     if (f == 1) { // scale(float *x, int n, float a)
         float *x = *(float **)params[0], a = *(float *)params[2];
         unsigned threads = gx * gy * gz * bx * by * bz;
