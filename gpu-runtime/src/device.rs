@@ -211,6 +211,13 @@ impl Device {
     /// [`Error::BadArtifact`] for what is not for this device: another format, another or a newer processor, a file that is cut off,
     /// manifests of other kernels; with the driver's log where there is one.
     pub fn load(&self, artifact: &[u8], manifests: &[Manifest]) -> Result<Module> {
+        if let Some(form) = manifests.iter().find_map(|m| m.form.filter(|f| !f.loadable())) {
+            let why = format!(
+                "it is {} by its manifest; devices load PTX, cubin, HSACO and shared objects",
+                form.name()
+            );
+            return Err(Error::BadArtifact(why));
+        }
         Ok(wrap!(self, Device(d) => Module(d.load(artifact, manifests)?)))
     }
 

@@ -24,6 +24,46 @@ pub enum Mode {
     Count,
 }
 
+/// What the code beside a manifest is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// NVIDIA's assembly, which the driver compiles.
+    Ptx,
+    /// NVIDIA's machine code.
+    Cubin,
+    /// AMD's machine code.
+    Hsaco,
+    /// A shared object for the host.
+    SharedObject,
+    /// Assembly that nobody loads.
+    Assembly,
+    /// LLVM bitcode.
+    Bitcode,
+    /// LLVM assembly.
+    Llvm,
+}
+
+impl Form {
+    /// Whether a driver or `dlopen` loads it.
+    pub fn loadable(self) -> bool {
+        matches!(self, Form::Ptx | Form::Cubin | Form::Hsaco | Form::SharedObject)
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Ptx => "PTX",
+            Form::Cubin => "cubin",
+            Form::Hsaco => "HSACO",
+            Form::SharedObject => "a shared object",
+            Form::Assembly => "assembly",
+            Form::Bitcode => "LLVM bitcode",
+            Form::Llvm => "LLVM assembly",
+        }
+    }
+}
+
 /// What the caller wants of an argument.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -242,6 +282,9 @@ pub struct Manifest {
     pub mode: Mode,
     /// Target: `nvptx:sm_90`, `amdgpu:gfx942`, `host`.
     pub target: String,
+    /// What the code is; `None` where whoever wrote the manifest did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
     /// Threads per warp that the kernel was compiled for.
     pub warp_size: u32,
     /// Parameters in launch order.

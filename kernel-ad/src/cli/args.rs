@@ -34,6 +34,8 @@ Exit status:
 Environment:
   KERNEL_AD_LOG=debug      what happens inside, on standard error
   KERNEL_AD_THREADS=4      worker threads of the CPU device
+  KERNEL_AD_PTXAS=FILE     the ptxas that makes cubin
+  KERNEL_AD_LIBDEVICE=FILE, KERNEL_AD_ROCM_DEVICE_LIBS=DIR   device libraries
   NO_COLOR=1               no colours";
 
 #[derive(Subcommand, Debug)]
@@ -150,7 +152,8 @@ pub struct OutputArgs {
     /// version of PTX (nvptx:sm_90+ptx83) or of the code object (amdgpu:gfx90a:cov4)
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
-    /// asm (PTX or assembly), obj (HSACO, shared object), bc or llvm [default: by the ending of OUT, then by the target]
+    /// asm (PTX or assembly), obj (HSACO, shared object, cubin), cubin (with NVIDIA's ptxas), bc or llvm [default: by the
+    /// ending of OUT, then by the target]
     #[arg(long, value_name = "FORMAT")]
     pub emit: Option<FormatArg>,
     /// Output file; `-` is standard output
@@ -166,6 +169,7 @@ pub struct OutputArgs {
 pub enum FormatArg {
     Asm,
     Obj,
+    Cubin,
     Bc,
     Llvm,
 }

@@ -108,10 +108,16 @@ fn target_and_format(k: &Kernel, out: &OutputArgs) -> Result<(Target, Format)> {
         (None, Arch::Nvptx) => format!("nvptx:{}", k.source.cpu.as_deref().unwrap_or("sm_70")),
         (None, Arch::Amdgpu) => format!("amdgpu:{}", k.source.cpu.as_deref().unwrap_or("gfx90a")),
     };
+    if out.emit == Some(FormatArg::Cubin) && !target.starts_with("nvptx") {
+        let d = Diagnostic::new(Code::Usage, format!("--emit cubin: `{target}` is no NVIDIA processor"));
+        return Err(d.help("cubin is NVIDIA's machine code; `--emit obj` is the target's own").into());
+    }
     let ending = out.output.extension().and_then(|e| e.to_str()).unwrap_or("");
     let format = match (out.emit, ending) {
         (Some(FormatArg::Asm), _) | (None, "ptx" | "s") => Format::Asm,
-        (Some(FormatArg::Obj), _) | (None, "hsaco" | "so" | "o" | "co") => Format::Obj,
+        (Some(FormatArg::Obj | FormatArg::Cubin), _) | (None, "hsaco" | "so" | "o" | "co" | "cubin") => {
+            Format::Obj
+        }
         (Some(FormatArg::Bc), _) | (None, "bc") => Format::Bc,
         (Some(FormatArg::Llvm), _) | (None, "ll") => Format::Llvm,
         (None, _) if target.starts_with("nvptx") => Format::Asm,

@@ -49,6 +49,7 @@ pub fn compile(text: &str, recipe: &Recipe<'_>) -> Result<Vec<u8>> {
     for (name, bytes) in &recipe.libraries {
         unit.link(bytes).map_err(|e| {
             Diagnostic::new(Code::ToolFailed, format!("LLVM cannot link the device library `{name}`: {e}"))
+                .help("LLVM 19 reads the bitcode of its own version and of older ones; KERNEL_AD_LIBDEVICE and KERNEL_AD_ROCM_DEVICE_LIBS name other libraries")
         })?;
     }
     unit.internalize(|name| recipe.keep.iter().any(|k| k == name));

@@ -4,29 +4,29 @@ use super::{Subject, Target};
 use crate::diag::Result;
 use crate::grad::{primal_specs, Gradient, Roles};
 use crate::kernel::*;
-use shadow_mem::{Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
+use shadow_mem::{Form, Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
 
 /// The manifest of what is to be emitted.
-pub fn manifest(subject: &Subject<'_>, target: &Target, layout: TapeLayout) -> Result<Manifest> {
+pub fn manifest(subject: &Subject<'_>, target: &Target, form: Form, layout: TapeLayout) -> Result<Manifest> {
     match subject {
-        Subject::Primal(k) => primal(k, target),
-        Subject::Gradient(g) => gradient(g, target, layout),
+        Subject::Primal(k) => primal(k, target, form),
+        Subject::Gradient(g) => gradient(g, target, form, layout),
         Subject::Split(s) => {
-            let mut m = gradient(&s.augmented, target, layout)?;
-            m.reverse = Some(Box::new(gradient(&s.reverse, target, layout)?));
+            let mut m = gradient(&s.augmented, target, form, layout)?;
+            m.reverse = Some(Box::new(gradient(&s.reverse, target, form, layout)?));
             Ok(m)
         }
     }
 }
 
-fn primal(k: &Kernel, target: &Target) -> Result<Manifest> {
-    let mut m = common(k, target);
+fn primal(k: &Kernel, target: &Target, form: Form) -> Result<Manifest> {
+    let mut m = common(k, target, form);
     m.params = primal_specs(k, &Roles::of(&vec![Role::Const; k.params.len()]))?;
     Ok(m)
 }
 
-fn gradient(g: &Gradient, target: &Target, layout: TapeLayout) -> Result<Manifest> {
-    let mut m = common(&g.kernel, target);
+fn gradient(g: &Gradient, target: &Target, form: Form, layout: TapeLayout) -> Result<Manifest> {
+    let mut m = common(&g.kernel, target, form);
     m.kernel = g.primal.clone();
     m.mode = g.mode;
     m.params = g.params.clone();
@@ -39,7 +39,7 @@ fn gradient(g: &Gradient, target: &Target, layout: TapeLayout) -> Result<Manifes
             bytes_per_thread: need.bytes_per_thread.clone(),
             align: need.align,
             counter: match &g.counter {
-                Some(c) => Some(Box::new(gradient(c, target, layout)?)),
+                Some(c) => Some(Box::new(gradient(c, target, form, layout)?)),
                 None => None,
             },
         }),
@@ -47,7 +47,7 @@ fn gradient(g: &Gradient, target: &Target, layout: TapeLayout) -> Result<Manifes
     Ok(m)
 }
 
-fn common(k: &Kernel, target: &Target) -> Manifest {
+fn common(k: &Kernel, target: &Target, form: Form) -> Manifest {
     let shared: Vec<&GlobalVar> = k.globals.values().filter(|g| g.space == AddrSpace::Shared).collect();
     let locals = k.iter_insts().filter_map(|(_, i)| match k.insts[i].op {
         Op::Alloca { bytes, .. } => Some(bytes),
@@ -60,6 +60,7 @@ fn common(k: &Kernel, target: &Target) -> Manifest {
         kernel: k.name.clone(),
         mode: Mode::Primal,
         target: target.to_string(),
+        form: Some(form),
         warp_size: k.source.warp_size,
         params: Vec::new(),
         shared_bytes: shared.iter().map(|g| g.bytes).sum(),

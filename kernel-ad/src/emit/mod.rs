@@ -7,6 +7,8 @@ pub mod isa;
 pub mod link;
 pub mod lower;
 pub mod manifest;
+pub mod places;
+pub mod ptxas;
 pub mod tape;
 pub mod target;
 pub mod text;
@@ -18,14 +20,14 @@ use crate::grad::{inline, Gradient, SplitGradient};
 use crate::kernel::{verify, Arch, Kernel};
 use codegen::{compile, Output};
 use gpu::Libraries;
-use shadow_mem::{Manifest, TapeLayout};
+use shadow_mem::{Form, Manifest, TapeLayout};
 
 /// Form of an artifact.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Format {
     /// Assembly of the target; PTX for NVPTX, which the driver compiles.
     Asm,
-    /// What a driver or `dlopen` loads: HSACO, a host shared object.
+    /// Machine code that a driver or `dlopen` loads: cubin (made by ptxas), HSACO, a host shared object.
     Obj,
     /// LLVM bitcode, optimised.
     Bc,
@@ -132,17 +134,19 @@ pub fn emit_with<'a>(
         (Target::Host, Subject::Split(s)) => host::tape_layout(s.augmented.mode),
         _ => TapeLayout::Interleaved,
     };
-    let manifest = manifest::manifest(&subject, target, layout)?;
+    let manifest = manifest::manifest(&subject, target, form(target, format), layout)?;
     let bytes = match target {
         Target::Nvptx(cpu) => {
-            if format == Format::Obj {
-                return Err(Diagnostic::new(Code::NotOnTarget, "NVIDIA's object format is not made here")
-                    .help("emit `asm`: the driver compiles PTX when it loads it; ptxas makes objects of it")
-                    .into());
-            }
             let mut module = gpu::nvptx(&kernels, cpu, libraries)?;
-            module.recipe.output = output(format);
-            compile(&module.text, &module.recipe)?
+            module.recipe.output = match format {
+                Format::Obj => Output::Assembly,
+                _ => output(format),
+            };
+            let code = compile(&module.text, &module.recipe)?;
+            match format {
+                Format::Obj => ptxas::cubin(&code, cpu, kernels.iter().any(|k| k.is_function))?,
+                _ => code,
+            }
         }
         Target::Amdgpu(cpu) => {
             let mut module = gpu::amdgpu(&kernels, cpu, libraries)?;
@@ -156,6 +160,19 @@ pub fn emit_with<'a>(
         Target::Host => host::emit(&kernels, &manifest, format)?,
     };
     Ok(Artifact { bytes, format, manifest })
+}
+
+/// What the manifest says of the code.
+fn form(target: &Target, format: Format) -> Form {
+    match (format, target) {
+        (Format::Asm, Target::Nvptx(_)) => Form::Ptx,
+        (Format::Asm, _) => Form::Assembly,
+        (Format::Obj, Target::Nvptx(_)) => Form::Cubin,
+        (Format::Obj, Target::Amdgpu(_)) => Form::Hsaco,
+        (Format::Obj, Target::Host) => Form::SharedObject,
+        (Format::Bc, _) => Form::Bitcode,
+        (Format::Llvm, _) => Form::Llvm,
+    }
 }
 
 fn output(format: Format) -> Output {

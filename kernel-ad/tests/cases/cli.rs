@@ -117,6 +117,55 @@ fn grad_writes_artifact_and_manifest() {
     assert!(ir.contains("define") && ir.contains("target triple"), "{ir}");
 }
 
+/// ptxas of the repository's tool folder or on PATH, for the tests that need it.
+fn ptxas() -> Option<std::path::PathBuf> {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/nvidia/cuda_nvcc/bin/ptxas");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::iter::once(own)
+        .chain(std::env::split_paths(&path).map(|d| d.join("ptxas")))
+        .find(|p| p.is_file());
+    if found.is_none() {
+        eprintln!("skipped: ptxas was not found, no cubin is made; ci/fetch-ptxas fetches it");
+    }
+    found
+}
+
+// Catches a cubin that is PTX or for another processor, a manifest that does not say what it is, and a missing ptxas or one that refuses
+// that is not explained.
+#[test]
+fn cubin_is_made_by_ptxas() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("g.cubin");
+    let grad = |target: &str, more: &[&str], ptxas: &str| {
+        let mut args = vec!["grad", "ll/square.ll", "--kernel", "square", "--roles", "dup,out,const"];
+        args.extend(["--target", target, "-o", out.to_str().unwrap()]);
+        args.extend(more);
+        let done = Command::new(env!("CARGO_BIN_EXE_kernel-ad"))
+            .args(args)
+            .current_dir(folder())
+            .env("KERNEL_AD_PTXAS", ptxas)
+            .output()
+            .unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (status, said) = grad("nvptx:sm_80", &[], "/nowhere/ptxas");
+    assert!(status == Some(4) && said.contains("/nowhere/ptxas") && said.contains("KAD0300"), "{said}");
+    // Another program in its place.
+    let (status, said) = grad("nvptx:sm_80", &["--emit", "cubin"], "ls");
+    assert!(status == Some(4) && said.contains("KAD0300"), "{said}");
+    let (status, said) = grad("amdgpu:gfx90a", &["--emit", "cubin"], "");
+    assert!(status == Some(2) && said.contains("no NVIDIA processor"), "{said}");
+    let Some(ptxas) = ptxas() else { return };
+    for (target, sm) in [("nvptx:sm_80", 80), ("nvptx:sm_90+ptx83", 90)] {
+        let (status, said) = grad(target, &[], ptxas.to_str().unwrap());
+        assert_eq!(status, Some(0), "{said}");
+        let code = std::fs::read(&out).unwrap();
+        assert_eq!((&code[..4], code[18], code[48]), (&b"\x7fELF"[..], 190, sm), "EM_CUDA and the processor");
+        let manifest = shadow_mem::Manifest::load(dir.path().join("g.cubin.json")).unwrap();
+        assert_eq!((manifest.form, manifest.target.as_str()), (Some(shadow_mem::Form::Cubin), target));
+    }
+}
+
 // Catches a check that finds nothing wrong where something is: a race in the primal.
 #[test]
 fn check_tells_wrong_from_right() {

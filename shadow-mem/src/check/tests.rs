@@ -50,6 +50,7 @@ fn gradient() -> Manifest {
             align: 16,
             counter: None,
         }),
+        form: None,
         reverse: None,
         assumptions: vec![Assumption::Distinct { a: 0, b: 1 }, Assumption::OneAlong { axes: vec![1, 2] }],
         stats: Default::default(),

@@ -44,6 +44,7 @@ fn manifest() -> Manifest {
             align: 4,
             counter: None,
         }),
+        form: None,
         reverse: None,
         assumptions: vec![Assumption::Distinct { a: 0, b: 2 }],
         stats: Default::default(),

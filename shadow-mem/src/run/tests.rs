@@ -82,6 +82,7 @@ fn manifest(symbol: &str, mode: Mode, ours: &[Purpose], tape: Option<TapeSpec>) 
         local_bytes: 0,
         max_threads: None,
         tape,
+        form: None,
         reverse: None,
         assumptions: vec![],
         stats: Default::default(),

@@ -88,6 +88,7 @@ fn manifest(mode: Mode) -> Manifest {
             align: 8,
             counter: None,
         }),
+        form: None,
         reverse: augmented.then(|| Box::new(manifest(Mode::Split))),
         assumptions: vec![],
         stats: Default::default(),

@@ -288,7 +288,7 @@ impl Ops for Amdgpu<'_> {
             return Err(cx.error(Code::NotOnTarget, message).into());
         }
         if self.libraries.rocm().is_empty() {
-            let mut d = libraries::missing(callee, "the ROCm device library");
+            let mut d = self.libraries.missing(callee, libraries::Kind::Rocm);
             d.place = cx.error(Code::Bug, "").place;
             return Err(d.into());
         }

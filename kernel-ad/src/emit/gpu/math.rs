@@ -1,6 +1,6 @@
 //! Floating-point functions on GPUs: plain instructions, intrinsics that the back end selects, device libraries, in this order.
 
-use super::libraries::{self, Libraries};
+use super::libraries::{Kind, Libraries};
 use super::nvptx_math;
 use crate::diag::{Code, Result};
 use crate::emit::lower::{float_constant, float_text, Lower, MathCall};
@@ -86,15 +86,12 @@ impl<'a> Device<'a> {
         if let Some(base) = callee.name.strip_prefix("llvm.") {
             return self.intrinsic(cx, call, base, callee.part, result);
         }
-        let (library, there) = match self.arch {
-            Arch::Nvptx => ("libdevice", self.libraries.libdevice().is_some()),
-            Arch::Amdgpu => ("the ROCm device library", !self.libraries.rocm().is_empty()),
-        };
-        if !there {
+        let library = Kind::of(self.arch);
+        if !self.libraries.has(library) {
             if let Some(v) = nvptx_math::without_library(cx, call).filter(|_| self.arch == Arch::Nvptx) {
                 return Ok(v);
             }
-            let mut d = libraries::missing(&callee.name, library);
+            let mut d = self.libraries.missing(&callee.name, library);
             d.place = cx.error(Code::Bug, "").place;
             return Err(d.into());
         }
@@ -316,16 +313,16 @@ impl<'a> Device<'a> {
 
     /// The quotient of `remquo`, which the libraries store through a pointer.
     fn remquo(&mut self, cx: &mut Lower<'_>, call: &MathCall) -> Result<Operand> {
-        let (name, space, there) = match (self.arch, call.float) {
-            (Arch::Nvptx, FloatTy::F32) => ("__nv_remquof", 0, self.libraries.libdevice().is_some()),
-            (Arch::Nvptx, FloatTy::F64) => ("__nv_remquo", 0, self.libraries.libdevice().is_some()),
-            (Arch::Amdgpu, FloatTy::F32) => ("__ocml_remquo_f32", 5, !self.libraries.rocm().is_empty()),
-            (Arch::Amdgpu, FloatTy::F64) => ("__ocml_remquo_f64", 5, !self.libraries.rocm().is_empty()),
+        let (name, space) = match (self.arch, call.float) {
+            (Arch::Nvptx, FloatTy::F32) => ("__nv_remquof", 0),
+            (Arch::Nvptx, FloatTy::F64) => ("__nv_remquo", 0),
+            (Arch::Amdgpu, FloatTy::F32) => ("__ocml_remquo_f32", 5),
+            (Arch::Amdgpu, FloatTy::F64) => ("__ocml_remquo_f64", 5),
             _ => return Err(self.refuse(cx, call)),
         };
-        if !there {
-            let library = if space == 0 { "libdevice" } else { "the ROCm device library" };
-            let mut d = libraries::missing(name, library);
+        let library = Kind::of(self.arch);
+        if !self.libraries.has(library) {
+            let mut d = self.libraries.missing(name, library);
             d.place = cx.error(Code::Bug, "").place;
             return Err(d.into());
         }

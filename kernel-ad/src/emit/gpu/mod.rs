@@ -52,7 +52,7 @@ pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) 
     }
     let library = libraries.libdevice().filter(|_| needs_library);
     let newer = ("newer intrinsics".to_string(), NEWER_INTRINSICS.as_bytes());
-    let libraries = library.map(|l| vec![("libdevice".to_string(), l), newer]).unwrap_or_default();
+    let libraries = library.map(|l| vec![named(l), newer]).unwrap_or_default();
     let external = ["vprintf", "__assertfail", "malloc", "free"].map(String::from).to_vec();
     let recipe = Recipe {
         machine,
@@ -91,7 +91,7 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
     let mut linked = Vec::new();
     if needs_library {
         amdgpu::oclc_constants(&mut m, cpu, warp_size);
-        linked = libraries.rocm().iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
+        linked = libraries.rocm().iter().map(named).collect();
     }
     let recipe = Recipe {
         machine,
@@ -102,6 +102,11 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
         output: Output::Object,
     };
     Ok(GpuModule { text: m.to_string(), recipe })
+}
+
+/// A library as a recipe has it.
+fn named(library: &libraries::Bitcode) -> (String, &[u8]) {
+    (library.path.display().to_string(), &library.bytes)
 }
 
 fn module(kernels: &[&Kernel], machine: &crate::llvm::MachineSpec) -> Result<ModuleText> {

@@ -1,4 +1,4 @@
-//! PTX in the version that a driver takes, with the driver that the tests of gpu-runtime have.
+//! What is emitted for a device, loaded into the driver that the tests of gpu-runtime have: PTX in the version that it takes, cubin.
 
 #[allow(dead_code)]
 #[path = "../../gpu-runtime/tests/drivers/fake.rs"]
@@ -6,6 +6,7 @@ mod fake;
 
 use kernel_ad::args;
 use kernel_ad::diag::{Code, Diagnostics};
+use kernel_ad::emit::{emit, Format, Target};
 use kernel_ad::jit::{Device, Kernel, Launch, Loaded};
 
 const SOURCE: &str = "
@@ -93,4 +94,41 @@ fn what_is_refused_in_every_version_is_an_error() {
     let text = compiled(&device()).unwrap_err().to_string();
     assert!(text.contains("(209)") && !text.contains("either"), "{text}");
     std::env::remove_var("FAKE_FAIL");
+}
+
+/// ptxas of the repository's tool folder.
+fn ptxas() -> Option<&'static str> {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/nvidia/cuda_nvcc/bin/ptxas");
+    let there = std::path::Path::new(own).is_file();
+    if !there {
+        eprintln!("skipped: {own} is not there, no cubin is made; ci/fetch-ptxas fetches it");
+    }
+    there.then_some(own)
+}
+
+/// Catches cubin that cannot be loaded, is taken by a device that cannot run it, or is refused by one that can; and what no device loads.
+#[test]
+fn cubin_is_loaded_where_it_runs() {
+    let _alone = fake::alone();
+    let device = device();
+    let load = |target: &str, format: Format| {
+        let a =
+            emit(kernel().ir(), &Target::parse(target).unwrap(), format).unwrap_or_else(|e| panic!("{e}"));
+        device.load(&a.bytes, &a.manifest)
+    };
+    let e = load("nvptx:sm_86", Format::Bc).unwrap_err().to_string();
+    assert!(e.contains("LLVM bitcode by its manifest"), "{e}");
+    let Some(ptxas) = ptxas() else { return };
+    std::env::set_var("KERNEL_AD_PTXAS", ptxas);
+    for target in ["nvptx:sm_80", "nvptx:sm_86+ptx80"] {
+        let loaded = load(target, Format::Obj).unwrap_or_else(|e| panic!("{target}: {e}"));
+        let x = device.buffer(&[1.0f32, 2.0, 3.0]).unwrap();
+        // Safety: the buffer has three elements.
+        unsafe { loaded.launch(Launch::new(1, 32), args![&x, 3i32, 2.0f32]).unwrap() };
+        assert_eq!(x.read().unwrap(), [2.0, 4.0, 6.0]);
+    }
+    for (target, name) in [("nvptx:sm_75", "sm_75"), ("nvptx:sm_89", "sm_89"), ("nvptx:sm_90a", "sm_90a")] {
+        let e = load(target, Format::Obj).unwrap_err().to_string();
+        assert!(e.contains(&format!("cubin for {name}")) && e.contains("sm_86"), "{e}");
+    }
 }
