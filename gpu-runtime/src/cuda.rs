@@ -1,6 +1,6 @@
 //! The CUDA driver, through cust: what [`Driver`] asks for.
 
-use crate::artifact::{elf, ptx, Judgement};
+use crate::artifact::{cubin, elf, ptx, Judgement};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::driver::{CallError, CallResult, Driver, KernelInfo, Rejection};
 use crate::{Error, Result};
@@ -341,15 +341,7 @@ impl Driver for Cuda {
         let sm = |s: &str| s.strip_prefix("sm_").and_then(digits);
         let own = sm(&info.processor);
         if image.starts_with(elf::MAGIC) {
-            elf::check(image, EM_CUDA, "a CUDA device takes PTX or cubin")?;
-            // The machine code of one generation runs on the later members of it. Where the flags name it is known of one version.
-            let made_for = if image[8] == 7 { elf::flags(image) & 0xff } else { 0 };
-            return match own {
-                Some(own) if made_for != 0 && (made_for / 10 != own / 10 || made_for > own) => {
-                    Err(format!("it is cubin for sm_{made_for}, and this device is {}", info.processor))
-                }
-                _ => Ok(()),
-            };
+            return cubin::check(image, own, &info.processor, manifests);
         }
         let text = std::str::from_utf8(image).map_err(|_| "it is neither PTX nor cubin".to_string())?;
         let target = ptx::target(text)?;
@@ -377,9 +369,6 @@ impl Driver for Cuda {
         }
     }
 }
-
-/// Cubin's machine in ELF headers.
-const EM_CUDA: u16 = 190;
 
 fn digits(s: &str) -> Option<u32> {
     s.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()

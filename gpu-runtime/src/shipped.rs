@@ -1,5 +1,6 @@
 //! Artifacts that a program brings with it: which of several fits the device.
 
+use crate::driver::Rejection;
 use crate::{Context, DeviceInfo, DeviceKind, Error, Program, Result};
 use shadow_mem::Manifest;
 
@@ -17,6 +18,7 @@ impl Context {
     ///
     /// * NVIDIA: the newest PTX that is not newer than the device, which the driver compiles; a cubin of the device's own generation
     ///   is preferred to PTX for the same processor. Code for `sm_90a` fits that processor alone.
+    ///   PTX in a newer version than the driver knows is passed over.
     /// * AMD: HSACO for the device's processor; settings that it was made for (`gfx90a:xnack-`) must be the device's.
     /// * CPU: the host shared object.
     ///
@@ -28,16 +30,25 @@ impl Context {
             .iter()
             .map(|s| Manifest::from_json(s.manifest).map_err(Error::from))
             .collect::<Result<Vec<Manifest>>>()?;
-        let fits = |(s, m): (&Shipped, &Manifest)| fit(&info, &m.target, s.code);
-        let best = (0..all.len()).max_by_key(|&i| fits((&all[i], &manifests[i])));
-        match best.filter(|&i| fits((&all[i], &manifests[i])).is_some()) {
-            Some(i) => self.load(all[i].code, &manifests[i]),
-            None => {
-                let there: Vec<&str> = manifests.iter().map(|m| m.target.as_str()).collect();
-                let there = if there.is_empty() { "none".into() } else { there.join(", ") };
-                Err(Error::BadArtifact(format!("none is for `{}`; there are: {there}", info.target)))
+        let mut fitting: Vec<(u32, &Shipped, &Manifest)> = (all.iter().zip(&manifests))
+            .filter_map(|(s, m)| Some((fit(&info, &m.target, s.code)?, s, m)))
+            .collect();
+        fitting.sort_by_key(|f| std::cmp::Reverse(f.0));
+        let mut newer = None;
+        for (_, s, m) in fitting {
+            match self.load(s.code, m) {
+                // An older one may be in a language that the driver knows.
+                Err(e @ Error::Rejected { why: Rejection::NewerLanguage, .. }) => {
+                    newer.get_or_insert(e);
+                }
+                other => return other,
             }
         }
+        Err(newer.unwrap_or_else(|| {
+            let there: Vec<&str> = manifests.iter().map(|m| m.target.as_str()).collect();
+            let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+            Error::BadArtifact(format!("none is for `{}`; there are: {there}", info.target))
+        }))
     }
 }
 
@@ -61,7 +72,8 @@ fn fit(device: &DeviceInfo, target: &str, code: &[u8]) -> Option<u32> {
             let (mut own, mut wanted) = (own.split(':'), name.split(':'));
             let same = own.next() == wanted.next();
             let settings: Vec<&str> = own.collect();
-            let wanted: Vec<&str> = wanted.collect();
+            // The version of the code object is none of the device's settings.
+            let wanted: Vec<&str> = wanted.filter(|w| !w.starts_with("cov")).collect();
             (same && wanted.iter().all(|w| settings.contains(w))).then_some(wanted.len() as u32)
         }
         _ => None,
@@ -110,6 +122,15 @@ mod tests {
         assert_eq!(hip("amdgpu:gfx90a:sramecc+:xnack-"), Some("amdgpu:gfx90a:xnack-"));
         assert_eq!(hip("amdgpu:gfx90a:sramecc+:xnack+"), Some("amdgpu:gfx90a"));
         assert_eq!(hip("amdgpu:gfx1101"), None);
+        let old = [("amdgpu:gfx90a:cov4", elf)];
+        assert_eq!(
+            chosen(DeviceKind::Hip, "amdgpu:gfx90a:sramecc+:xnack-", &old),
+            Some("amdgpu:gfx90a:cov4")
+        );
+        assert_eq!(
+            cuda("nvptx:sm_90", &[("nvptx:sm_80+ptx83", ptx), ("nvptx:sm_70", ptx)]),
+            Some("nvptx:sm_80+ptx83")
+        );
         assert_eq!(chosen(DeviceKind::Cpu, "host", &nv), Some("host"));
         assert_eq!(chosen(DeviceKind::Cpu, "host", &amd), None);
     }

@@ -4,6 +4,7 @@
 #[path = "../../gpu-runtime/tests/drivers/fake.rs"]
 mod fake;
 
+use gpu_runtime::{Context, Shipped};
 use kernel_ad::args;
 use kernel_ad::diag::{Code, Diagnostics};
 use kernel_ad::emit::{emit, Format, Target};
@@ -94,6 +95,22 @@ fn what_is_refused_in_every_version_is_an_error() {
     let text = compiled(&device()).unwrap_err().to_string();
     assert!(text.contains("(209)") && !text.contains("either"), "{text}");
     std::env::remove_var("FAKE_FAIL");
+}
+
+/// Catches a program with artifacts for old and new drivers that gives up at the one that is too new.
+#[test]
+fn shipped_ptx_that_is_too_new_is_passed_over() {
+    let _alone = fake::alone();
+    std::env::set_var("FAKE_PTX", "7.4");
+    let made = ["nvptx:sm_80+ptx80", "nvptx:sm_80+ptx72", "nvptx:sm_70"].map(|target| {
+        let a = emit(kernel().ir(), &Target::parse(target).unwrap(), Format::Asm).unwrap();
+        (a.bytes, a.manifest.to_json())
+    });
+    let context = Context::new(fake::open("cuda").unwrap());
+    let all = made.each_ref().map(|(code, manifest)| Shipped { code, manifest });
+    assert_eq!(context.load_shipped(&all).unwrap().manifest().target, "nvptx:sm_80+ptx72");
+    let e = context.load_shipped(&all[..1]).unwrap_err().to_string();
+    assert!(e.contains("Unsupported .version 8.0"), "{e}");
 }
 
 /// ptxas of the repository's tool folder.

@@ -3,6 +3,7 @@
 //! A loader that maps a file which is cut off may end the process; a driver says "invalid image" and no more. What cannot be
 //! judged here passes.
 
+pub mod cubin;
 pub mod elf;
 pub mod ptx;
 

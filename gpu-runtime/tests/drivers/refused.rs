@@ -52,7 +52,8 @@ fn cubin_is_for_one_generation() {
     let d = open("cuda").unwrap();
     let cubin = |sm: u8| {
         let mut elf = image("hip");
-        (elf[8], elf[18], elf[48]) = (7, 190, sm);
+        // ET_EXEC, the ABI's version, EM_CUDA, the processor.
+        (elf[16], elf[8], elf[18], elf[48]) = (2, 7, 190, sm);
         elf
     };
     d.load(&cubin(80), &[]).unwrap();
@@ -61,6 +62,10 @@ fn cubin_is_for_one_generation() {
         let e = text(d.load(&cubin(sm), &[]).unwrap_err());
         assert!(e.contains(&format!("cubin for sm_{sm}, and this device is sm_86")), "{e}");
     }
+    let mut object = cubin(86);
+    object[16] = 1;
+    let e = text(d.load(&object, &[]).unwrap_err());
+    assert!(e.contains("not linked"), "{e}");
 }
 
 // Catches: a manifest that describes other parameters than the code has, which would launch with the wrong arguments.
