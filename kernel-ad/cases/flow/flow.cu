@@ -120,7 +120,6 @@ extern "C" __global__ void return_before_barrier(const float *x, float *y, int n
     y[i] = left * s[t] + x[i];
 }
 
-#ifndef __HIP__
 // Blocks iterate until all threads are content: a barrier that votes.
 extern "C" __global__ void until_converged(const float *x, float *y, int n, float tolerance) {
     __shared__ float s[16];
@@ -138,7 +137,6 @@ extern "C" __global__ void until_converged(const float *x, float *y, int n, floa
     }
     y[i] = s[t] * s[t];
 }
-#endif
 
 // Lanes vote whether the slow way is needed.
 extern "C" __global__ void warp_vote(const float *x, float *y, int n) {

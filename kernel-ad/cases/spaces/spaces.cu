@@ -48,7 +48,13 @@ extern "C" __global__ void read_only(const float *__restrict__ a, const float4 *
     y[i] = __ldg(a + index[i]) * __ldg(a + i) + q.x * q.w - q.y * __ldg(&a[(i + 1) % n]);
 }
 
-#ifndef __HIP__
+#ifdef __HIP__
+#define __ldcs __builtin_nontemporal_load
+#define __ldcg __builtin_nontemporal_load
+#define __ldca(p) (*(p))
+#define __stcs(p, v) __builtin_nontemporal_store(v, p)
+#endif
+
 // Cache hints on loads and stores.
 extern "C" __global__ void streaming(const float *in, float *out, const double *scale, int n) {
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
@@ -56,7 +62,6 @@ extern "C" __global__ void streaming(const float *in, float *out, const double *
         __stcs(&out[i], v * v * (float)__ldca(&scale[i % 4]));
     }
 }
-#endif
 
 // Volatile pointers: every access stays where it is.
 extern "C" __global__ void volatile_access(volatile float *x, float *y, int n) {

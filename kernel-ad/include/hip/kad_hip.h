@@ -89,6 +89,14 @@ KAD_DEV void __syncthreads() {
   __builtin_amdgcn_s_barrier();
   __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup");
 }
+extern "C" {
+__device__ __attribute__((convergent)) int __ockl_wgred_add_i32(int);
+__device__ __attribute__((convergent)) int __ockl_wgred_and_i32(int);
+__device__ __attribute__((convergent)) int __ockl_wgred_or_i32(int);
+}
+KAD_DEV int __syncthreads_count(int p) { return __ockl_wgred_add_i32(p != 0); }
+KAD_DEV int __syncthreads_and(int p) { return __ockl_wgred_and_i32(p != 0); }
+KAD_DEV int __syncthreads_or(int p) { return __ockl_wgred_or_i32(p != 0); }
 KAD_DEV void __threadfence() { __builtin_amdgcn_fence(__ATOMIC_SEQ_CST, "agent"); }
 KAD_DEV void __threadfence_block() { __builtin_amdgcn_fence(__ATOMIC_SEQ_CST, "workgroup"); }
 KAD_DEV void __threadfence_system() { __builtin_amdgcn_fence(__ATOMIC_SEQ_CST, ""); }

@@ -238,6 +238,9 @@ impl<'m> Reader<'m, '_> {
         if name == "__atomic_work_item_fence" {
             return self.work_item_fence(v).map(|()| true);
         }
+        if let Some(rest) = name.strip_prefix("__ockl_wgred_") {
+            return self.vote(v, rest);
+        }
         let Some(what) = name.strip_prefix("__ockl_get_") else { return Ok(false) };
         if !matches!(
             what,
@@ -284,6 +287,26 @@ impl<'m> Reader<'m, '_> {
         });
         self.define(v, value);
         Ok(true)
+    }
+
+    /// `__ockl_wgred_{add,and,or}_i32(flag)`, which `__syncthreads_count` and its relatives are; `false` for other reductions.
+    fn vote(&mut self, v: Val<'m>, what: &str) -> Step<bool> {
+        let kind = match what {
+            "add_i32" | "add_u32" => BarrierKind::Popc,
+            "and_i32" | "and_u32" => BarrierKind::And,
+            "or_i32" | "or_u32" => BarrierKind::Or,
+            _ => return Ok(false),
+        };
+        let pred = self.operand(v, 0)?;
+        let flag = match self.k.def_op(pred) {
+            Some(Op::Cast { op: CastOp::ZExt, a, .. }) => self.k.ty(*a) == Type::I1,
+            _ => matches!(self.k.as_int(pred), Some(0 | 1)),
+        };
+        if !flag {
+            return refuse(format!("`__ockl_wgred_{what}` of numbers other than 0 and 1"));
+        }
+        let op = Op::Barrier { kind, id: None, count: None, pred: Some(pred), aligned: true };
+        self.one(v, op, Type::I32).map(|()| true)
     }
 
     /// `__atomic_work_item_fence(flags, order, scope)` with OpenCL's numbers.

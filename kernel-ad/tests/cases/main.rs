@@ -12,7 +12,7 @@ use kernel_ad::check::{self, Options, Verdict};
 use kernel_ad::diag::{Diagnostics, Family};
 use kernel_ad::grad;
 use kernel_ad::jit::Device;
-use kernel_ad::kernel::Kernel;
+use kernel_ad::kernel::{Arch, Kernel};
 use kernel_ad::read::ReadOptions;
 use modules::load_kernel;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,7 @@ struct Passed {
 struct Refused {
     path: PathBuf,
     code: String,
+    arch: Arch,
     /// It is read, and its primal passed; otherwise reading itself refuses it.
     primal: bool,
 }
@@ -159,11 +160,15 @@ fn has_code_and_place(e: &Diagnostics, code: &str) -> Result<(), String> {
 fn refused_one(path: &Path) -> Result<Refused, String> {
     let code = refusal(path).expect("a refused case");
     let case = Case::load(path).map_err(|e| e.to_string())?;
+    let arch = match case.module.extension().is_some_and(|e| e == "hip") {
+        true => Arch::Amdgpu,
+        false => Arch::Nvptx,
+    };
     let kernel = match load_kernel(&case) {
         Ok(k) => k,
         Err(e) => {
             has_code_and_place(&e, &code)?;
-            return Ok(Refused { path: path.into(), code, primal: false });
+            return Ok(Refused { path: path.into(), code, arch, primal: false });
         }
     };
     match grad::reverse(&kernel, &case.roles(), &Default::default()) {
@@ -174,7 +179,7 @@ fn refused_one(path: &Path) -> Result<Refused, String> {
     let findings = match findings {
         // What the CPU device has not (`malloc`) is refused there as well; anything else is a failure.
         Err(e) if e.0.iter().all(|d| d.code.family() == Family::Unsupported) => {
-            return Ok(Refused { path: path.into(), code, primal: false });
+            return Ok(Refused { path: path.into(), code, arch, primal: false });
         }
         findings => findings.map_err(|e| e.to_string())?,
     };
@@ -184,7 +189,7 @@ fn refused_one(path: &Path) -> Result<Refused, String> {
         .map(|f| format!("{}: {}", f.oracle, f.detail))
         .collect();
     match bad.is_empty() {
-        true => Ok(Refused { path: path.into(), code, primal: true }),
+        true => Ok(Refused { path: path.into(), code, arch, primal: true }),
         false => Err(bad.join("\n")),
     }
 }

@@ -60,10 +60,8 @@ const FEATURES: &[Feature] = &[
     told("in place", "memory that is read and overwritten in place"),
     told("constant", "`__constant__` memory"),
     told("active global", "`__constant__` and `__device__` variables that are differentiated"),
-    seen("invariant", "loads through the read-only cache (`__ldg`, `const __restrict__`)", |k| {
-        any(k, |k, i| matches!(k.insts[i].op, Op::Load { mem, .. } if mem.invariant))
-    }),
-    told("cache hints", "cache hints (`__ldcg`, `__stcs`)"),
+    told("ldg", "loads through the read-only cache (`__ldg`, `const __restrict__`)"),
+    told("cache hints", "cache hints (`__ldcg`, `__stcs`, `__builtin_nontemporal_load`)"),
     seen("volatile", "`volatile` memory", |k| {
         any(k, |k, i| match k.insts[i].op {
             Op::Load { mem, .. } | Op::Store { mem, .. } => mem.volatile,
@@ -117,6 +115,13 @@ const FEATURES: &[Feature] = &[
     told("grid sync", "barriers of the whole grid"),
     told("malloc", "`malloc` in a kernel"),
 ];
+
+/// Rows that one of the two has no case for, and why. Everything else has one, or is refused.
+const MISSING: &[(&str, Arch, &str)] = &[(
+    "textures",
+    Arch::Amdgpu,
+    "textures in HIP are calls of ockl's functions, which neither the CPU device nor the interpreter has",
+)];
 
 fn any(k: &Kernel, hit: impl Fn(&Kernel, Inst) -> bool) -> bool {
     k.layout.iter().any(|&b| k.blocks[b].insts.iter().any(|&i| hit(k, i)))
@@ -178,6 +183,8 @@ struct Row {
     split: usize,
     /// Codes of the refusals.
     codes: BTreeSet<String>,
+    /// There are refused cases for NVPTX and AMDGPU.
+    refused: [bool; 2],
     /// A refused case is read, and runs as primal.
     primal: bool,
 }
@@ -195,6 +202,7 @@ fn row(f: &Feature, passed: &[Passed], refused: &[Refused]) -> Row {
     }
     for r in refused.iter().filter(|r| shows(&r.path).iter().any(|s| s == f.id)) {
         row.codes.insert(r.code.clone());
+        row.refused[usize::from(r.arch == Arch::Amdgpu)] = true;
         row.primal |= r.primal;
     }
     row
@@ -217,15 +225,27 @@ fn table(passed: &[Passed], refused: &[Refused]) -> String {
         };
         let primal = if works > 0 || row.primal { "yes" } else { "refused" };
         let split = match row.split {
-            0 => "",
+            0 => "no",
             n if n == works => "yes",
             _ => "in part",
         };
-        let word = |n: usize| if n == 0 { "" } else { "yes" };
-        let (cuda, hip) = (word(row.cases[0]), word(row.cases[1]));
+        let split = if works == 0 { "refused" } else { split };
+        let word = |arch: Arch| {
+            let n = usize::from(arch == Arch::Amdgpu);
+            let missing = MISSING.iter().any(|m| (m.0, m.1) == (f.id, arch));
+            match (row.cases[n], row.refused[n], missing) {
+                (0, false, true) => "n/a",
+                (_, _, true) => panic!("`{}` is said to be missing, but there is a case", f.id),
+                (0, true, _) => "refused",
+                (0, false, _) => panic!("`{}` has no case for {arch:?}, and no reason why", f.id),
+                _ => "yes",
+            }
+        };
+        let (cuda, hip) = (word(Arch::Nvptx), word(Arch::Amdgpu));
         out += &format!("| {} | {primal} | {derivative} | {split} | {cuda} | {hip} |\n", f.words);
     }
-    out
+    let reasons: Vec<String> = MISSING.iter().map(|m| m.2.to_string()).collect();
+    out + &format!("\nn/a: {}.\n", reasons.join("; "))
 }
 
 /// A case that says of itself that it passes.

@@ -5,10 +5,11 @@ use kernel_ad::case::Image;
 use kernel_ad::cfg::Cfg;
 use kernel_ad::check::{self, with_engines, Engine, Interpreter, Program, Verdict};
 use kernel_ad::diag::Diagnostics;
+use kernel_ad::emit::{emit, Format, Target};
 use kernel_ad::facts::{Activity, Provenance};
 use kernel_ad::grad::{self, Roles};
 use kernel_ad::jit::Device;
-use kernel_ad::kernel::{parse, print, verify, Kernel, Printer};
+use kernel_ad::kernel::{parse, print, verify, Arch, Kernel, Printer};
 use kernel_ad::{canon, idiom, read, retype};
 
 /// The stage that is called `test`, on a file's text. An error means that the file itself, or a rule that every file keeps, is broken.
@@ -32,6 +33,7 @@ pub fn stage(test: &str, h: &Header, text: &str, llvm: bool) -> Outcome<Vec<Stri
         "print" | "read" => Ok(lines(&k)),
         "interp" => interpreted(&k, h),
         "device" => on_device(&k, h),
+        "emitted" => emitted(&k, h),
         "activity" => Ok(activity(&k, &roles()?)),
         "retype" => rewritten(&k, h, retyped(&k, &roles()?)),
         "idiom" => rewritten(&k, h, idiom::recognise(&k)),
@@ -149,6 +151,23 @@ fn on_device(k: &Kernel, h: &Header) -> Outcome<Vec<String>> {
         with_engines(Some(&Device::cpu()), |e| e.device.clone().expect("the CPU").run(&p, &case, &mut image))
     });
     Ok(ran.map_or_else(|e| errors(&e), |_| contents(&image)))
+}
+
+/// What the interpreter makes of the LLVM module that is emitted for a GPU and read again: emission and reading share no code.
+fn emitted(k: &Kernel, h: &Header) -> Outcome<Vec<String>> {
+    let target = if k.source.arch == Arch::Nvptx { "nvptx:sm_80" } else { "amdgpu:gfx90a" };
+    let target = Target::parse(target).map_err(|e| e.to_string())?;
+    let module = match emit(k, &target, Format::Llvm) {
+        Err(e) => return Ok(errors(&e)),
+        Ok(a) => a.bytes,
+    };
+    let read = || read::read_module(&module, "emitted.ll")?.kernel(&k.name);
+    let again = read().map_err(|e| format!("{e}\n{}", String::from_utf8_lossy(&module)))?;
+    let (before, after) = (interpreted(k, h)?, interpreted(&again, h)?);
+    match before == after {
+        true => Ok(vec!["as interpreted".into()]),
+        false => Err(format!("gives {after:?}, not {before:?}\n{}", print(&again))),
+    }
 }
 
 fn contents(image: &Image) -> Vec<String> {

@@ -171,9 +171,21 @@ impl Ops for Amdgpu<'_> {
     }
 
     fn barrier(&mut self, cx: &mut Lower<'_>, b: &BarrierCall) -> Result<Option<Operand>> {
-        if b.kind != BarrierKind::Sync || b.id.is_some() || b.count.is_some() {
-            let message = "AMD devices have one barrier, of all threads of the block and without a result";
+        if b.kind == BarrierKind::Arrive || b.id.is_some() || b.count.is_some() {
+            let message = "AMD devices have one barrier, at which all threads of the block wait";
             return Err(cx.error(Code::NotOnTarget, message).into());
+        }
+        if let Some(pred) = &b.pred {
+            if b.aligned {
+                return Ok(Some(super::vote::amdgpu(cx, b.kind, pred)));
+            }
+            let message =
+                "a barrier that votes, at which the lanes of a wave may come by from several places";
+            let d = cx.error(Code::NotOnTarget, message);
+            let d = d.because("AMD's barrier counts waves, and such a wave would come by more than once");
+            return Err(d
+                .help("let all threads reach every barrier, or none; the CPU device runs it as it is")
+                .into());
         }
         // A barrier of Kernel IR orders memory, the instruction does not.
         cx.f.line("fence syncscope(\"workgroup\") release");

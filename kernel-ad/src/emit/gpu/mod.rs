@@ -11,6 +11,7 @@ mod nvptx_warp;
 mod scatter;
 #[cfg(test)]
 mod tests;
+mod vote;
 
 pub use libraries::Libraries;
 
@@ -78,7 +79,8 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
     }
     let machine = cpu.machine(warp_size);
     let mut m = module(kernels, &machine)?;
-    kernels.iter().try_for_each(|k| fits_shared(k, AMDGPU_SHARED, "a work group has"))?;
+    let most = |k: &Kernel| AMDGPU_SHARED - vote::bytes(k);
+    kernels.iter().try_for_each(|k| fits_shared(k, most(k), "a work group has"))?;
     let version = format!("{{i32 1, !\"amdhsa_code_object_version\", i32 {}}}", 100 * cpu.code_object);
     m.named_metadata("llvm.module.flags", &version);
     let mut needs_library = false;

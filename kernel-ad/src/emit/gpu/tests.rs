@@ -394,3 +394,22 @@ fn every_other_operation_is_refused_or_compiles() {
         }
     }
 }
+
+/// Catches a vote on AMD whose word of shared memory is forgotten where the space is counted, and one that lanes of a wave
+/// would come to from several places.
+#[test]
+fn votes_on_amd_take_a_word_and_whole_waves() {
+    let (target, libraries) = (target("amdgpu:gfx90a"), Libraries::none());
+    let text = |bytes: u32, how: &str| {
+        format!(
+            "global ptr.shared @s bytes {bytes} align 4 kernel @k(ptr.global %x) amdgpu {{ e: %t = tid.x %c = icmp ult i32 %t, 3
+             %n = barrier.popc{how} pred i1 %c store i32 %n, ptr.global %x store i32 %n, ptr.shared @s, align 4 ret }}"
+        )
+    };
+    let made = text_of(&target, &kernel(&text(16, "")), &libraries).expect("made");
+    assert!(made.contains("@kad.votes") && made.contains("s.barrier"), "{made}");
+    assert!(code_of(&target, &kernel(&text((64 << 10) - 4, "")), &libraries).len() > 100);
+    let code = |text: &str| text_of(&target, &kernel(text), &libraries).expect_err("refused").0[0].code;
+    assert_eq!(code(&text(64 << 10, "")), Code::TooLarge);
+    assert_eq!(code(&text(16, " unaligned")), Code::NotOnTarget);
+}

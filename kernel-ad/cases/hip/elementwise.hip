@@ -1,0 +1,3 @@
+// The CUDA kernels of that subject, compiled for AMD.
+#include <hip/hip_runtime.h>
+#include "../elementwise.cu"
