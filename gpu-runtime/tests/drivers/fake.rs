@@ -23,7 +23,8 @@ fn libraries() -> &'static (PathBuf, PathBuf) {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let build = |name: &str, define: &[&str]| {
             let to = dir.join(format!("{name}-{}.so", std::process::id()));
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../gpu-runtime/tests/drivers/fake/driver.c");
+            let source = to.with_extension("c");
+            std::fs::write(&source, include_str!("fake/driver.c")).expect("write");
             let done = Command::new("gcc")
                 .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wno-stringop-overflow", "-o"])
                 .arg(&to)
@@ -46,9 +47,19 @@ pub fn open(kind: &str) -> Result<Device, Error> {
     Device::open(kind)
 }
 
+/// The library of that kind.
+pub fn library(kind: &str) -> &'static Path {
+    let (cuda, hip) = libraries();
+    if kind == "cuda" {
+        cuda
+    } else {
+        hip
+    }
+}
+
 /// What the driver counts: bytes of memory, handles, kernels run.
 pub fn counts(kind: &str) -> [i64; 3] {
-    let path = if kind == "cuda" { &libraries().0 } else { &libraries().1 };
+    let path = library(kind);
     // SAFETY: our own library, which is open already; its functions take nothing and give a number.
     unsafe {
         let library = Library::open(Some(path), RTLD_NOW | RTLD_LOCAL).unwrap();
