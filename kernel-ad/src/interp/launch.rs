@@ -131,12 +131,16 @@ fn place_variables(
         if var.space == AddrSpace::Shared {
             continue;
         }
-        if !matches!(var.space, AddrSpace::Global | AddrSpace::Constant) {
-            return Err(Fault::new(
-                Code::UnsupportedIr,
-                format!("variable `{}` in {:?} memory", var.name, var.space),
-            ));
-        }
+        let space = match var.space {
+            AddrSpace::Global | AddrSpace::Constant => var.space,
+            // Where clang puts the initial contents of local arrays on NVPTX.
+            AddrSpace::Generic if var.is_const => AddrSpace::Constant,
+            AddrSpace::Generic => AddrSpace::Global,
+            other => {
+                let what = format!("variable `{}` in {other:?} memory", var.name);
+                return Err(Fault::new(Code::UnsupportedIr, what));
+            }
+        };
         let fresh = !memory.has_variable(&var.name);
         let at = memory.variable(&var.name, var.bytes);
         if fresh {
@@ -144,7 +148,7 @@ fn place_variables(
             if let Some(init) = &var.init {
                 object.bytes.copy_from_slice(init);
             }
-            object.space = var.space;
+            object.space = space;
             object.races = options.races.then(Default::default);
         }
         if (memory.bytes(at).len() as u64) < var.bytes {
