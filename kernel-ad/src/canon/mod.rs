@@ -1,10 +1,12 @@
 //! The canonical form of a kernel, which planning and the reverse sweep rely on.
 
+mod accumulates;
 mod drain;
 mod form;
 mod offsets;
 mod regions;
 
+pub use accumulates::spell_out_adds;
 pub use drain::drain;
 pub use form::{align_of, canonicalise, drop_unreachable, first_non_phi};
 pub use offsets::merge_offsets;

@@ -33,6 +33,9 @@ pub(super) const CUDA: &[Header] = &[
     ("cuda/vector_types.h", include_str!("../../include/cuda/vector_types.h")),
 ];
 
+/// For both, and beside a toolkit's own.
+pub(super) const OWN: &[Header] = &[("own/kernel_ad.h", include_str!("../../include/own/kernel_ad.h"))];
+
 /// For HIP.
 pub(super) const HIP: &[Header] = &[
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),

@@ -68,6 +68,7 @@ pub fn compile_to_bitcode(path: &Path, opts: &CompileOptions) -> Result<Vec<u8>>
         Language::Cuda => cuda_arguments(&mut command, opts, scratch.path())?,
         Language::Hip => hip_arguments(&mut command, opts, scratch.path(), &clang)?,
     }
+    command.arg("-isystem").arg(headers::write(scratch.path(), headers::OWN)?.join("own"));
     command.args(opts.includes.iter().map(|i| format!("-I{}", i.display())));
     command.args(opts.defines.iter().map(|d| format!("-D{d}")));
     command.args(&opts.extra_args);

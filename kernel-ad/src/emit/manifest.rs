@@ -4,7 +4,7 @@ use super::{Subject, Target};
 use crate::diag::Result;
 use crate::grad::{primal_specs, Gradient, Roles};
 use crate::kernel::*;
-use shadow_mem::{Form, Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
+use shadow_mem::{Assumption, Form, Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
 
 /// The manifest of what is to be emitted.
 pub fn manifest(subject: &Subject<'_>, target: &Target, form: Form, layout: TapeLayout) -> Result<Manifest> {
@@ -30,7 +30,7 @@ fn gradient(g: &Gradient, target: &Target, form: Form, layout: TapeLayout) -> Re
     m.kernel = g.primal.clone();
     m.mode = g.mode;
     m.params = g.params.clone();
-    m.assumptions = g.assumptions.clone();
+    m.assumptions.extend(g.assumptions.iter().filter(|a| !promised(&g.kernel).contains(a)).cloned());
     m.stats = g.stats;
     m.tape = match &g.tape {
         None => None,
@@ -45,6 +45,11 @@ fn gradient(g: &Gradient, target: &Target, form: Form, layout: TapeLayout) -> Re
         }),
     };
     Ok(m)
+}
+
+/// What the primal itself relies on.
+fn promised(k: &Kernel) -> Vec<Assumption> {
+    k.bounds.distinct.iter().map(|&(a, b)| Assumption::Distinct { a, b }).collect()
 }
 
 fn common(k: &Kernel, target: &Target, form: Form) -> Manifest {
@@ -69,7 +74,7 @@ fn common(k: &Kernel, target: &Target, form: Form) -> Manifest {
         max_threads: required.or(k.bounds.max_threads),
         tape: None,
         reverse: None,
-        assumptions: Vec::new(),
+        assumptions: promised(k),
         stats: Stats::default(),
     }
 }

@@ -93,13 +93,19 @@ impl Writes {
     }
 }
 
-enum Overlap {
+/// Whether two objects can share memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overlap {
+    /// Never.
     No,
+    /// Only if the buffers of these two parameters do, the lower index first.
     UnlessDistinct(u32, u32),
+    /// They may.
     Yes,
 }
 
-fn may_overlap(k: &Kernel, read: Base, write: Base) -> Overlap {
+/// Says whether two objects can share memory.
+pub fn may_overlap(k: &Kernel, read: Base, write: Base) -> Overlap {
     let by_value = |i: u32| k.params[i as usize].by_value.is_some();
     let noalias = |b: Base| matches!(b, Base::Param(i) if k.params[i as usize].noalias);
     match (read, write) {

@@ -17,7 +17,7 @@ mod shared;
 mod tangent;
 
 pub use params::{primal_specs, ShadowParams};
-pub use reverse::{reverse, split};
+pub use reverse::{reverse, reverse_for_caller, split};
 pub use roles::{FieldRole, RoleSpec, Roles};
 pub use tangent::tangent;
 

@@ -74,9 +74,11 @@ impl ShadowParams {
                 out.of_param.push(None);
                 continue;
             }
-            // A struct's shadow and an active scalar's lie in device memory; a buffer's where the buffer lies.
+            // A struct's shadow and an active scalar's lie in device memory, a buffer's where the buffer lies; what a caller on the
+            // device gives may be a local variable.
             let space = match (p.ty, &p.by_value) {
                 (Type::Ptr(a), None) => a,
+                _ if k.is_function => AddrSpace::Generic,
                 _ => AddrSpace::Global,
             };
             let align = match &p.by_value {

@@ -35,7 +35,7 @@ pub use types::{AddrSpace, AggId, AggTy, FloatTy, Lane, Type};
 pub use verify::verify;
 
 use cranelift_entity::PrimaryMap;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The architecture that a kernel was compiled for.
@@ -252,6 +252,8 @@ pub struct LaunchBounds {
     pub max_threads: Option<u32>,
     /// Smallest number of blocks per multiprocessor (`minctasm`).
     pub min_blocks: Option<u32>,
+    /// Pairs of pointer parameters whose memory must not overlap; checked at every launch.
+    pub distinct: BTreeSet<(u32, u32)>,
 }
 
 /// One kernel.

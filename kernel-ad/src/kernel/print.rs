@@ -352,6 +352,9 @@ impl<'k> Printer<'k> {
         if let Some(n) = k.bounds.min_blocks {
             let _ = write!(out, " min_blocks({n})");
         }
+        for (a, b) in &k.bounds.distinct {
+            let _ = write!(out, " distinct({a}, {b})");
+        }
         if let Some(t) = &k.tape {
             let _ = write!(out, " tape(base {}, capacity {}, status {}", t.base, t.capacity, t.status);
             if let Some(n) = t.bounded {

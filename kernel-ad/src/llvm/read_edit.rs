@@ -19,7 +19,11 @@ impl Ir<'_> {
             self.set_cpu(f, cpu);
             self.remove_attr(f, "noinline");
             self.remove_attr(f, "optnone");
-            if f.name() != kernel {
+            if f.name() == kernel {
+                // A function that was internal would go before it is read.
+                // SAFETY: alive, a function with a body.
+                unsafe { LLVMSetLinkage(f.raw(), LLVMLinkage::LLVMExternalLinkage) };
+            } else {
                 // SAFETY: alive, a function with a body.
                 unsafe { LLVMSetLinkage(f.raw(), LLVMLinkage::LLVMInternalLinkage) };
                 let kept = keep.contains(&f.name());

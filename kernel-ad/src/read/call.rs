@@ -1,7 +1,7 @@
 //! Calls: library functions, intrinsics, inline assembly, and the few calls that stay calls.
 
 use super::translate::{refuse, Reader, Refusal, Step};
-use super::{flags, split, units};
+use super::{flags, marks, split, units};
 use crate::diag::Code;
 use crate::kernel::*;
 use crate::llvm::{Val, ValueKind};
@@ -108,12 +108,35 @@ impl<'m> Reader<'m, '_> {
         if self.device_library(v, &name)? {
             return Ok(());
         }
+        if marks::is_mark(&name) {
+            return self.marked(v, &name);
+        }
         if callee.is_var_arg() {
             return Err(unsupported_call(format!("`{name}` takes a variable number of arguments")));
         }
         let args = self.args(v)?;
         let ty = self.ty(v.ty())?;
         self.one(v, Op::Call { callee: name, args: SmallVec::from_vec(args) }, ty)
+    }
+
+    /// A call that asks for a derivative: the function is a part of the callee's name from here on.
+    fn marked(&mut self, v: Val<'m>, name: &str) -> Step<()> {
+        let args = v.call_args();
+        let function =
+            args.first().filter(|f| f.kind() == ValueKind::LLVMFunctionValueKind && !f.is_declaration());
+        let Some(function) = function else {
+            return Err(Refusal {
+                code: Code::Usage,
+                message: "a call that asks for a derivative does not name a device function".into(),
+                help: Some(
+                    "its first argument is the function itself, which has a body in this module".into(),
+                ),
+            });
+        };
+        let callee = marks::callee(name, &function.name());
+        let args = args[1..].iter().map(|&a| self.value(a)).collect::<Step<Vec<Value>>>()?;
+        let ty = self.ty(v.ty())?;
+        self.one(v, Op::Call { callee, args: SmallVec::from_vec(args) }, ty)
     }
 
     /// Values of the arguments.

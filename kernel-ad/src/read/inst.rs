@@ -133,6 +133,20 @@ impl<'m> Reader<'m, '_> {
                 return Ok(());
             }
         }
+        // How clang hands a kernel's parameter on as a generic pointer: both spaces have the same addresses.
+        if let (CastOp::IntToPtr, Some(&Op::Cast { op: CastOp::PtrToInt, a: p, .. })) = (op, self.k.def_op(a))
+        {
+            let spaces = (self.k.ty(p), ty);
+            if spaces == (Type::Ptr(AddrSpace::Global), Type::Ptr(AddrSpace::Generic))
+                && self.k.ty(a) == Type::I64
+            {
+                return self.one(
+                    v,
+                    Op::Cast { op: CastOp::AddrSpaceCast, a: p, flags: IntFlags::empty() },
+                    ty,
+                );
+            }
+        }
         let flags = int_flags(v, op == CastOp::ZExt || op == CastOp::UiToFp);
         self.one(v, Op::Cast { op, a, flags }, ty)
     }

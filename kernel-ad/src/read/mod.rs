@@ -10,6 +10,7 @@ mod consts;
 mod flags;
 mod functions;
 mod inst;
+mod marks;
 mod module;
 mod names;
 mod normalise;
@@ -273,17 +274,30 @@ impl ModuleSource {
     }
 
     fn whole(&self, info: &KernelInfo, root: Root) -> Result<Kernel> {
+        let mut k = self.without_marks(info, root)?.0;
+        self.weave(&mut k, &[])?;
+        Ok(k)
+    }
+
+    /// A device function as one that other code calls, and whether it returns a number (through its last parameter).
+    fn function_to_mark(&self, symbol: &str) -> Result<(Kernel, bool)> {
+        let (mut k, result) = self.without_marks(self.find(symbol)?, Root::Body)?;
+        k.is_function = true;
+        Ok((k, result != Type::Void))
+    }
+
+    fn without_marks(&self, info: &KernelInfo, root: Root) -> Result<(Kernel, Type)> {
         if self.functions.is_empty() {
-            return Ok(self.root(&info.name, root, &[])?.0);
+            return self.root(&info.name, root, &[]);
         }
         let ctx = Context::create();
         let ir = Ir::parse(&ctx, &self.bitcode, &self.file).map_err(|e| module::malformed(&self.file, e))?;
         let known = functions::resolve(&ir, &self.file, &self.functions)?;
         let keep: Vec<String> = known.iter().map(|k| k.symbol.clone()).collect();
         let keep: Vec<String> = keep.into_iter().filter(|s| *s != info.name).collect();
-        let (mut k, _) = self.root(&info.name, root, &keep)?;
+        let (mut k, result) = self.root(&info.name, root, &keep)?;
         self.attach(&mut k, &known)?;
-        Ok(k)
+        Ok((k, result))
     }
 
     /// A function with all that it calls, but for the functions `keep`; and the type of its result.

@@ -3,6 +3,7 @@
 mod cli;
 mod faults;
 mod functions;
+mod marks;
 mod modules;
 mod split_faults;
 mod support;

@@ -109,6 +109,7 @@ const FEATURES: &[Feature] = &[
     told("unknown call", "calls of unknown functions, on differentiated data"),
     told("functions", "device functions by themselves"),
     told("registered", "device functions with a derivative of your own"),
+    told("marked", "derivatives that a kernel asks for itself (`__kernel_ad_reverse`)"),
     told("recursion", "recursion, indirect calls"),
     told("textures", "textures and surfaces"),
     told("tensor", "tensor cores, asynchronous copies"),

@@ -23,7 +23,7 @@ mod tests;
 mod warp;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
-use crate::canon::{canonicalise, drain, merge_offsets};
+use crate::canon::{canonicalise, drain, merge_offsets, spell_out_adds};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
@@ -44,7 +44,21 @@ use tape::Tape;
 /// # Errors
 /// Roles that do not fit, and everything that reverse mode does not support, each with its place.
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
-    let mut made = make(primal, roles, options, false)?;
+    // Nobody launches a function: nothing can be assumed of its callers' threads and buffers.
+    let assume_distinct = options.assume_distinct && !primal.is_function;
+    join(primal, make(primal, roles, &PlanOptions { assume_distinct, ..options.clone() }, false)?)
+}
+
+/// [`reverse`] of a device function for one caller, who answers for the assumptions of the gradient.
+///
+/// # Errors
+/// As [`reverse`].
+pub fn reverse_for_caller(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
+    join(primal, make(primal, roles, options, false)?)
+}
+
+/// Both sweeps in one kernel.
+fn join(primal: &Kernel, mut made: Made) -> Result<Gradient> {
     let mut k = std::mem::replace(&mut made.kernel, Kernel::clone(primal));
     if let Some(ends) = made.ends {
         let t = k.terminator(ends.exit);
@@ -71,7 +85,8 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
 /// # Errors
 /// As [`reverse`], and values that another kernel can have in no way.
 pub fn split(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<SplitGradient> {
-    split::finish(primal, make(primal, roles, options, true)?)
+    let assume_distinct = options.assume_distinct && !primal.is_function;
+    split::finish(primal, make(primal, roles, &PlanOptions { assume_distinct, ..options.clone() }, true)?)
 }
 
 /// Both sweeps in one kernel, with their local variables, and what was found out on the way.
@@ -103,10 +118,10 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     let mut specs = primal_specs(primal, roles)?;
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
+    spell_out_adds(&mut given);
     let mut k = idiom::recognise(&given);
     retype(&mut k, roles);
-    // Nobody launches a function: nothing can be assumed of its callers' threads and buffers.
-    let own = PlanOptions { assume_distinct: false, local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
+    let own = PlanOptions { local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
     let options = if primal.is_function { &own } else { options };
     let exclusive = match primal.is_function {
         true => Default::default(),

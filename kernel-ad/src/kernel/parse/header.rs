@@ -101,13 +101,21 @@ impl Parser {
                     self.expect(')')?;
                     self.k.bounds.required_block = Some([x, y, z]);
                 }
+                "distinct" => {
+                    self.expect('(')?;
+                    let a = self.integer()?;
+                    self.expect(',')?;
+                    let b = self.integer()?;
+                    self.expect(')')?;
+                    self.k.bounds.distinct.insert((a, b));
+                }
                 "tape" => self.k.tape = Some(self.in_parens(Self::tape)?),
                 _ => return Err(SyntaxError::new(
                     pos,
                     format!("unknown word `{word}` behind the parameters"),
                 )
                 .help(
-                    "nvptx amdgpu triple layout cpu features file warp block max_threads min_blocks tape",
+                    "nvptx amdgpu triple layout cpu features file warp block max_threads min_blocks distinct tape",
                 )),
             }
         }
