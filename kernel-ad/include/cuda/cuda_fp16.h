@@ -2,9 +2,14 @@
 #pragma once
 #include "kad_cuda.h"
 
+struct __attribute__((aligned(2))) __half_raw {
+  unsigned short x;
+};
 struct __attribute__((aligned(2))) __half {
   _Float16 v;
   __half() = default;
+  KAD_HD __half(__half_raw bits) : v(__builtin_bit_cast(_Float16, bits.x)) {}
+  KAD_HD operator __half_raw() const { return __half_raw{__builtin_bit_cast(unsigned short, v)}; }
   KAD_HD __half(float x) : v((_Float16)x) {}
   KAD_HD __half(double x) : v((_Float16)x) {}
   KAD_HD __half(int x) : v((_Float16)x) {}

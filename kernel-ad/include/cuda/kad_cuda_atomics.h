@@ -7,6 +7,13 @@
   KAD_DEV T NAME(T *p, T v) { return BUILTIN(p, v, KAD_RELAXED); } \
   KAD_DEV T NAME##_block(T *p, T v) { return BUILTIN(p, v, KAD_RELAXED); } \
   KAD_DEV T NAME##_system(T *p, T v) { return BUILTIN(p, v, KAD_RELAXED); }
+#define KAD_CAS(T) \
+  KAD_DEV T atomicCAS(T *p, T expected, T v) { \
+    __atomic_compare_exchange_n(p, &expected, v, false, KAD_RELAXED, KAD_RELAXED); \
+    return expected; \
+  } \
+  KAD_DEV T atomicCAS_block(T *p, T expected, T v) { return atomicCAS(p, expected, v); } \
+  KAD_DEV T atomicCAS_system(T *p, T expected, T v) { return atomicCAS(p, expected, v); }
 #define KAD_INTEGER(T) \
   KAD_RMW(atomicAdd, T, __atomic_fetch_add) \
   KAD_RMW(atomicSub, T, __atomic_fetch_sub) \
@@ -16,17 +23,13 @@
   KAD_RMW(atomicAnd, T, __atomic_fetch_and) \
   KAD_RMW(atomicOr, T, __atomic_fetch_or) \
   KAD_RMW(atomicXor, T, __atomic_fetch_xor) \
-  KAD_DEV T atomicCAS(T *p, T expected, T v) { \
-    __atomic_compare_exchange_n(p, &expected, v, false, KAD_RELAXED, KAD_RELAXED); \
-    return expected; \
-  } \
-  KAD_DEV T atomicCAS_block(T *p, T expected, T v) { return atomicCAS(p, expected, v); } \
-  KAD_DEV T atomicCAS_system(T *p, T expected, T v) { return atomicCAS(p, expected, v); }
+  KAD_CAS(T)
 KAD_INTEGER(int)
 KAD_INTEGER(unsigned int)
 KAD_INTEGER(long long)
 KAD_INTEGER(unsigned long long)
 KAD_INTEGER(unsigned long)
+KAD_CAS(unsigned short)
 
 KAD_DEV float atomicAdd(float *p, float v) { return __nvvm_atom_add_gen_f(p, v); }
 KAD_DEV double atomicAdd(double *p, double v) { return __nvvm_atom_add_gen_d(p, v); }

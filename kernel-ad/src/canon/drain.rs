@@ -29,13 +29,16 @@ pub fn drain(k: &mut Kernel) -> Result<bool> {
     for &(_, i) in &barriers {
         if !is_plain(k, i) {
             let t = k.terminator(branch);
-            let d = Diagnostic::new(
-                Code::BarrierInGradient,
-                "threads may come by different numbers of barriers, and these are not plain ones of the whole block",
-            )
-            .at(k, k.insts[i].loc)
-            .because(format!("threads part at {}", print_inst(k, t)))
-            .help("let all threads of the block reach every barrier, or use __syncthreads() throughout");
+            let arrives = matches!(k.insts[i].op, Op::Barrier { kind: BarrierKind::Arrive, .. });
+            let d = match arrives {
+                true => arrive(),
+                false => Diagnostic::new(
+                    Code::BarrierInGradient,
+                    "threads may come by different numbers of barriers, and these are not plain ones of the whole block",
+                )
+                .help("let all threads of the block reach every barrier, or use __syncthreads() throughout"),
+            };
+            let d = d.at(k, k.insts[i].loc).because(format!("threads part at {}", print_inst(k, t)));
             return Err(d.into());
         }
     }
@@ -59,6 +62,14 @@ pub fn drain(k: &mut Kernel) -> Result<bool> {
     b.switch_to(done);
     b.ret();
     Ok(true)
+}
+
+/// The refusal of a barrier at which some threads do not wait.
+pub fn arrive() -> Diagnostic {
+    let message = "a barrier at which some threads arrive without waiting cannot be reversed";
+    Diagnostic::new(Code::BarrierInGradient, message)
+        .because("backwards those that waited would have to arrive, and those that arrived would have to wait")
+        .help("let all threads wait at it: __syncthreads(), or bar.sync with the same number and count")
 }
 
 fn asking(done: Value) -> Op {

@@ -7,7 +7,7 @@ mod offsets;
 mod regions;
 
 pub use accumulates::spell_out_adds;
-pub use drain::drain;
+pub use drain::{arrive, drain};
 pub use form::{align_of, canonicalise, drop_unreachable, first_non_phi};
 pub use offsets::merge_offsets;
 pub use regions::{Counter, LoopRegion, Regions};

@@ -134,12 +134,19 @@ impl<'m> Reader<'m, '_> {
                 || NOT_INERT.iter().any(|n| if n.ends_with('_') { word.starts_with(n) } else { word == *n })
         });
         if let Some(bad) = bad {
+            let (what, help) = match bad.guard {
+                Some(_) if !bad.words.first().is_some_and(|w| w.ends_with(':')) => (
+                    "is done under a condition",
+                    "write the condition around the assembly, or, where it may always be done, choose with selp behind it",
+                ),
+                _ => (
+                    "acts on memory or other threads",
+                    "write it with the compiler's builtin instead of assembly, or report it",
+                ),
+            };
             return Err(Refusal {
-                help: Some("write it with the compiler's builtin instead of assembly, or report it".into()),
-                ..Refusal::from(format!(
-                    "inline assembly `{}` acts on memory or other threads",
-                    bad.words.join(".")
-                ))
+                help: Some(help.into()),
+                ..Refusal::from(format!("inline assembly `{}` {what}", bad.words.join(".")))
             });
         }
         let op = Op::Asm { text, constraints, side_effects, args: SmallVec::from_vec(call.args) };

@@ -95,19 +95,22 @@ pub(super) fn execute<'t>(m: &mut Machine<'_, 't>, b: &mut KernelBuilder, s: &St
             b.insert(Op::Warp { op: WarpOp::Sync, args: smallvec![mask] }, Type::Void);
             return Some(());
         }
-        ["bar" | "barrier", "sync" | "cta", ..] => return barrier(m, b, s),
+        ["bar" | "barrier", "sync" | "arrive" | "cta", ..] => return barrier(m, b, s),
         _ => return None,
     };
     m.registers.insert(to, value);
     Some(())
 }
 
-/// `bar.sync id[, count]` and its longer names.
+/// `bar.sync id[, count]`, `bar.arrive id, count` and their longer names.
 fn barrier<'t>(m: &mut Machine<'_, 't>, b: &mut KernelBuilder, s: &Statement<'t>) -> Option<()> {
     let words: Vec<&str> = s.words.iter().copied().filter(|w| *w != "cta").collect();
-    let aligned = match words[..] {
-        ["bar", "sync"] | ["barrier", "sync", "aligned"] => true,
-        ["barrier", "sync"] => false,
+    use BarrierKind::{Arrive, Sync};
+    let (kind, aligned) = match words[..] {
+        ["bar", "sync"] | ["barrier", "sync", "aligned"] => (Sync, true),
+        ["barrier", "sync"] => (Sync, false),
+        ["bar", "arrive"] | ["barrier", "arrive", "aligned"] if s.operands.len() == 2 => (Arrive, true),
+        ["barrier", "arrive"] if s.operands.len() == 2 => (Arrive, false),
         _ => return None,
     };
     let first = m.read(b, s.operands.first()?, Type::I32)?;
@@ -117,6 +120,6 @@ fn barrier<'t>(m: &mut Machine<'_, 't>, b: &mut KernelBuilder, s: &Statement<'t>
         None => None,
     };
     let id = if count.is_some() { Some(first) } else { id };
-    b.insert(Op::Barrier { kind: BarrierKind::Sync, id, count, pred: None, aligned }, Type::Void);
+    b.insert(Op::Barrier { kind, id, count, pred: None, aligned }, Type::Void);
     Some(())
 }

@@ -4,6 +4,7 @@
 
 use super::input::{Input, MemoryAdjoint};
 use super::sweep::Sweep;
+use crate::canon;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::activity::{base_name, value_name};
 use crate::facts::{Base, PtrKind};
@@ -49,13 +50,7 @@ fn beside_barrier(k: &Kernel, fence: Inst) -> bool {
 /// Why a barrier or a fence cannot be reversed.
 pub fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
     match k.insts[i].op {
-        Op::Barrier { kind: BarrierKind::Arrive, .. } => Some(
-            Diagnostic::new(
-                Code::BarrierInGradient,
-                "a barrier at which some threads arrive without waiting cannot be reversed yet",
-            )
-            .help("let all threads wait at it"),
-        ),
+        Op::Barrier { kind: BarrierKind::Arrive, .. } => Some(canon::arrive()),
         Op::Barrier { id, count, .. } => {
             let v = [id, count].into_iter().flatten().find(|&v| !input.uniform.is_uniform(v))?;
             Some(
@@ -64,7 +59,8 @@ pub fn refusal(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
                     "a barrier whose number or count differs from thread to thread cannot be reversed",
                 )
                 .because(format!("{} may differ", value_name(k, v)))
-                .help("give all threads of the block the same barrier"),
+                .because("whether threads that met here meet in the reverse sweep is not known")
+                .help("give all threads of the block the same barrier; a warp alone needs __syncwarp() only"),
             )
         }
         Op::Fence { scope, .. } if !matches!(scope.level, ScopeLevel::Device | ScopeLevel::System) => None,

@@ -23,13 +23,22 @@ use std::collections::HashSet;
 pub fn check(k: &Kernel, input: &Input<'_>, roles: &Roles) -> Result<()> {
     let mut errors: Vec<Diagnostic> = Vec::new();
     let mut seen: HashSet<(Code, Option<Loc>)> = HashSet::new();
+    let mut found: Vec<(Block, Inst, Diagnostic)> = Vec::new();
     for &b in input.cfg.rpo() {
-        for &i in &k.blocks[b].insts {
-            if let Some(d) = refusal(k, input, roles, i) {
-                if seen.insert((d.code, k.insts[i].loc)) && errors.len() < 20 {
-                    errors.push(d.at(k, k.insts[i].loc));
-                }
-            }
+        let insts = k.blocks[b].insts.iter();
+        found.extend(insts.filter_map(|&i| Some((b, i, refusal(k, input, roles, i)?))));
+    }
+    let swaps: Vec<(Block, Inst)> = found.iter().map(|f| (f.0, f.1)).collect();
+    let belongs = |block: Block, i: Inst| {
+        swaps.iter().any(|&(home, swap)| {
+            let l = input.regions.of[home];
+            let inside = |b: Block| l.is_some() && input.regions.within(input.regions.of[b], l);
+            order::part_of_exchange(k, &inside, swap, i, block)
+        })
+    };
+    for (b, i, d) in found {
+        if !belongs(b, i) && seen.insert((d.code, k.insts[i].loc)) && errors.len() < 20 {
+            errors.push(d.at(k, k.insts[i].loc));
         }
     }
     errors.extend(mixed_formats(k, input).into_iter().take(4));
@@ -192,10 +201,11 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
             if !carries(*new) && !result_carries && !input.has_adjoint_memory(*ptr) {
                 return unknown(k, input, *ptr);
             }
+            let reason = order::exchange_reason(k, *new);
             let d = Diagnostic::new(Code::AtomicNoRule, "no adjoint rule for `cmpxchg` on active memory")
                 .because(objects(k, input, *ptr))
-                .because("the loop around it neither adds to a float nor keeps the larger or the smaller one")
-                .help("use atomicAdd for floating-point sums; mark the memory const if it holds integers");
+                .because(reason.0)
+                .help(reason.1);
             Some(d)
         }
         Op::MemCopy { dst, src, .. } => {

@@ -109,13 +109,9 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
             if input.prov.kind(*ptr) == PtrKind::Plain && active.is_none() {
                 return None;
             }
-            Some(
-                Diagnostic::new(Code::AtomicNoRule, "no tangent rule for `cmpxchg` on active memory")
-                    .because(objects(k, input, *ptr))
-                    .help(
-                        "use atomicAdd for floating-point sums; mark the memory const if it holds integers",
-                    ),
-            )
+            let reason = order::exchange_reason(k, *new);
+            let d = Diagnostic::new(Code::AtomicNoRule, "no tangent rule for `cmpxchg` on active memory");
+            Some(d.because(objects(k, input, *ptr)).because(reason.0).help(reason.1))
         }
         op @ Op::Call { callee, args } => {
             if let Some(call) = KnownCall::new(k, op) {
