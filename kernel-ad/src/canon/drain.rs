@@ -68,7 +68,9 @@ pub fn drain(k: &mut Kernel) -> Result<bool> {
 pub fn arrive() -> Diagnostic {
     let message = "a barrier at which some threads arrive without waiting cannot be reversed";
     Diagnostic::new(Code::BarrierInGradient, message)
-        .because("backwards those that waited would have to arrive, and those that arrived would have to wait")
+        .because(
+            "backwards those that waited would have to arrive, and those that arrived would have to wait",
+        )
         .help("let all threads wait at it: __syncthreads(), or bar.sync with the same number and count")
 }
 

@@ -68,7 +68,9 @@ fn update(k: &Kernel, v: Value, depth: u32) -> Update {
         _ if depth > 4 => Update::Other,
         Some(Op::Cast { op: CastOp::Bitcast, a, .. } | Op::Freeze { a }) => update(k, *a, depth + 1),
         Some(Op::Select { a, .. }) => update(k, *a, depth + 1),
-        Some(Op::Phi { incoming }) => incoming.first().map_or(Update::Other, |(_, v)| update(k, *v, depth + 1)),
+        Some(Op::Phi { incoming }) => {
+            incoming.first().map_or(Update::Other, |(_, v)| update(k, *v, depth + 1))
+        }
         Some(Op::Math { func: MathFn::Opaque | MathFn::Pin, args, .. }) => update(k, args[0], depth + 1),
         Some(Op::Binary { op: BinOp::FMul, .. } | Op::Math { func: MathFn::Mul, .. }) => Update::Product,
         Some(Op::Binary { op: BinOp::Or | BinOp::And | BinOp::Shl, .. }) => Update::Part,
@@ -77,7 +79,13 @@ fn update(k: &Kernel, v: Value, depth: u32) -> Update {
 }
 
 /// What belongs to a loop around a compare-and-swap: once that is refused, nothing else there needs to be.
-pub fn part_of_exchange(k: &Kernel, blocks: &dyn Fn(Block) -> bool, swap: Inst, other: Inst, home: Block) -> bool {
+pub fn part_of_exchange(
+    k: &Kernel,
+    blocks: &dyn Fn(Block) -> bool,
+    swap: Inst,
+    other: Inst,
+    home: Block,
+) -> bool {
     let Op::CmpXchg { ptr, new, expected, .. } = k.insts[swap].op else { return false };
     let result = k.insts[other].result;
     let same_place = matches!(k.insts[other].op, Op::Load { ptr: p, .. } if p == ptr);

@@ -6,6 +6,7 @@
 use super::structs::written_structs;
 use super::{Fault, Slot};
 use crate::diag::Code;
+use crate::kernel::asm::{register, Register};
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
 use smallvec::SmallVec;
@@ -497,6 +498,10 @@ impl Decoder<'_> {
                 ins.c = self.arg_list(args)?;
                 K::Call
             }
+            Op::Asm { text, .. } if register(text).is_some() => match register(text) {
+                Some(Register::Clock { upper: false }) => K::Special(Special::Clock),
+                _ => K::Special(Special::SmId),
+            },
             Op::Asm { .. } => return Err(unsupported("the interpreter does not run inline assembly".into())),
             Op::Trap => K::Trap,
             Op::Unreachable => K::Unreachable,

@@ -8,6 +8,7 @@
 //! predecessor block, one terminator and it is last, types of operands as [`Op`] says, allocas only in the entry block,
 //! the entry block has no predecessors, every block in `layout` is reachable.
 
+pub mod asm;
 mod build;
 mod function;
 mod ids;

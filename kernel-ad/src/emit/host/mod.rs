@@ -7,6 +7,7 @@ mod half;
 mod math;
 mod ops;
 mod region;
+mod register;
 mod slots;
 mod split;
 mod tape;

@@ -1,10 +1,11 @@
 //! The host's answers to the instruction translator.
 
 use super::base::{bases, Base};
-use super::{math, tape};
+use super::{math, register, tape};
 use crate::diag::{Code, Place, Result};
 use crate::emit::lower::{Accumulation, AsmCall, BarrierCall, Lower, MathCall, Ops};
 use crate::emit::text::{escape, global_name, Operand};
+use crate::kernel::asm;
 use crate::kernel::*;
 use shadow_mem::host::BlockContext;
 use std::collections::{BTreeSet, HashMap};
@@ -421,6 +422,9 @@ impl Ops for HostOps<'_> {
     ) -> Result<Option<Operand>> {
         if asm.text.trim().is_empty() && result.is_none() {
             return Ok(None);
+        }
+        if let (Some(r), Some(Type::Int(w @ (32 | 64)))) = (asm::register(asm.text), result) {
+            return Ok(Some(register::value(cx, r, w)));
         }
         let message = format!("inline assembly `{}` has no meaning on the CPU device", asm.text.trim());
         Err(cx.error(Code::NotOnTarget, message).into())
