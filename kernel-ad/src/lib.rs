@@ -8,6 +8,7 @@ pub mod cfg;
 pub mod check;
 pub mod cli;
 pub mod compile;
+pub mod conform;
 pub mod diag;
 pub mod emit;
 pub mod facts;

@@ -101,6 +101,7 @@ fn layers_keep_apart() {
         "kernel-ad/src/jit",
         "kernel-ad/src/cli",
         "kernel-ad/src/check",
+        "kernel-ad/src/conform",
         "kernel-ad/tests",
         "kernel-ad/benches",
     ];

@@ -73,6 +73,12 @@ impl CpuModule {
         if !artifact.starts_with(elf::MAGIC) {
             return Err(bad("it is not an ELF shared object; compile for target `host`"));
         }
+        if let Some(m) = manifests.iter().find(|m| m.target != "host") {
+            return Err(bad(format!(
+                "its manifest says target `{}`, and this device takes `host`",
+                m.target
+            )));
+        }
         // A file that is cut off would end the process when the loader has mapped it.
         elf::check(artifact, elf::own_machine(), "the CPU device takes shared objects of this machine")
             .map_err(bad)?;

@@ -10,7 +10,6 @@ pub const PTX: &[u8] = b".version 7.0\n.target sm_80\n.address_size 64
 .visible .entry scale(.param .u64 p0, .param .u32 p1, .param .f32 p2) { ret; }
 .visible .entry sum3(.param .u64 p0, .param .align 8 .b8 p1[24]) { ret; }
 .visible .entry trap() { trap; }
-.visible .entry gone(.param .u64 p0) { ret; }
 ";
 
 pub fn manifest(kind: &str, symbol: &str, params: &[&str]) -> Manifest {

@@ -40,9 +40,24 @@ fn bad_artifacts_are_refused_with_the_reason() {
     says(&cuda, &PTX[..cut + 3], "cuda", "cut off");
     let e = text(cuda.load(PTX, &manifests("cuda")).unwrap().function("other").unwrap_err());
     assert!(e.contains("no kernel `other`; it has `scale`"), "{e}");
-    let gone = cuda.load(PTX, &[manifest("cuda", "gone", &["ptr"])]).unwrap().function("gone").unwrap_err();
+    // Of machine code only the driver knows the kernels.
+    let gone =
+        cuda.load(&cubin(86), &[manifest("cuda", "gone", &["ptr"])]).unwrap().function("gone").unwrap_err();
     assert!(text(gone).contains("which it does not have"));
     assert!(matches!(load("cuda", &cuda).global("none"), Err(Error::NoSuchGlobal(_))));
+}
+
+/// Machine code for that processor, with a kernel that the driver does not find.
+fn cubin(sm: u8) -> Vec<u8> {
+    use object::{write::Object, Architecture, BinaryFormat, Endianness, SectionKind};
+    let mut o = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    o.flags = object::FileFlags::Elf { os_abi: 0x33, abi_version: 7, e_flags: sm.into() };
+    let text = o.add_section(vec![], b".text.gone".to_vec(), SectionKind::Text);
+    o.append_section_data(text, &[0; 16], 16);
+    let mut elf = o.write().unwrap();
+    // ET_EXEC, EM_CUDA.
+    (elf[16], elf[18]) = (2, 190);
+    elf
 }
 
 // Catches: machine code for a newer or another generation of GPUs; for an older member of the same it is right.
@@ -50,12 +65,6 @@ fn bad_artifacts_are_refused_with_the_reason() {
 fn cubin_is_for_one_generation() {
     let _alone = alone();
     let d = open("cuda").unwrap();
-    let cubin = |sm: u8| {
-        let mut elf = image("hip");
-        // ET_EXEC, the ABI's version, EM_CUDA, the processor.
-        (elf[16], elf[8], elf[18], elf[48]) = (2, 7, 190, sm);
-        elf
-    };
     d.load(&cubin(80), &[]).unwrap();
     d.load(&cubin(86), &[]).unwrap();
     for sm in [75, 89, 90] {

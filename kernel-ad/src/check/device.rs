@@ -5,6 +5,7 @@ use super::place::place;
 use crate::case::{Case, Image};
 use crate::diag::Result;
 use crate::jit::{Device, Kernel, Loaded, LoadedSplit};
+use gpu_runtime::DeviceKind;
 use shadow_mem::Mode;
 use std::cell::RefCell;
 
@@ -21,10 +22,20 @@ impl Compiled {
         Compiled { device: device.clone(), loaded: RefCell::default(), split: RefCell::default() }
     }
 
+    /// True for a device that is not the CPU device.
+    pub fn is_gpu(&self) -> bool {
+        self.device.context().device().info().kind != DeviceKind::Cpu
+    }
+
+    /// A program of that mode that was run before.
+    pub fn loaded(&self, mode: Mode) -> Option<Loaded> {
+        self.loaded.borrow().iter().find(|(m, _)| *m == mode).map(|(_, l)| l.clone())
+    }
+
     fn load(&self, program: &Program) -> Result<Loaded> {
         let mode = program.gradient.as_ref().map_or(Mode::Primal, |g| g.mode);
-        if let Some((_, l)) = self.loaded.borrow().iter().find(|(m, _)| *m == mode) {
-            return Ok(l.clone());
+        if let Some(l) = self.loaded(mode) {
+            return Ok(l);
         }
         let new = match &program.gradient {
             Some(g) => self.device.compile(g)?,

@@ -66,6 +66,16 @@ pub trait Engine {
     /// Runs a program with the launch of a case on `image`, which holds the contents before and gets those after.
     fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo>;
 
+    /// The same; also says, if it can, how far rounding in the kernel's own formats may have moved every float.
+    fn run_measured(
+        &self,
+        program: &Program,
+        case: &Case,
+        image: &mut Image,
+    ) -> Result<(RunInfo, Option<Image>)> {
+        self.run(program, case, image).map(|info| (info, None))
+    }
+
     /// Runs both kernels of a split gradient, the tape between them. `meanwhile` changes the contents of buffers and variables between
     /// the two launches; `image` gets the contents that the augmented launch left, and the shadows that the reverse launch left.
     fn run_split(

@@ -12,7 +12,33 @@ use shadow_mem::{dynamic_shared_bytes, ElemType, ParamSpec, Passing, Purpose};
 #[derive(Clone, Copy, Debug)]
 pub struct Interpreter(pub interp::Options);
 
+impl Interpreter {
+    /// Runs a program in doubles, and says of every float afterwards how far rounding in the kernel's own formats may move it.
+    pub fn run_bounded(&self, program: &Program, case: &Case, image: &mut Image) -> Result<(RunInfo, Image)> {
+        let bounded = Interpreter(interp::Options { wide: true, bounds: true, ..self.0 });
+        let capacity = bounded.capacity(program, case, image)?;
+        let mut m = Held::new(case, image);
+        let report = bounded.launch(&mut m, program, case, image, capacity)?;
+        m.placed.collect(&m.memory, image);
+        let mut bounds = image.clone();
+        m.placed.collect_by(&m.memory, &mut bounds, &|memory, at, f, i| memory.bound(at, f, i));
+        Ok((RunInfo { steps: report.steps, tape_per_thread: capacity.unwrap_or(0) }, bounds))
+    }
+}
+
 impl Engine for Interpreter {
+    fn run_measured(
+        &self,
+        program: &Program,
+        case: &Case,
+        image: &mut Image,
+    ) -> Result<(RunInfo, Option<Image>)> {
+        match self.0.wide {
+            true => self.run_bounded(program, case, image).map(|(info, bounds)| (info, Some(bounds))),
+            false => self.run(program, case, image).map(|info| (info, None)),
+        }
+    }
+
     fn run(&self, program: &Program, case: &Case, image: &mut Image) -> Result<RunInfo> {
         let capacity = self.capacity(program, case, image)?;
         let mut m = Held::new(case, image);
@@ -279,6 +305,13 @@ impl Placed {
     }
 
     fn collect(&self, memory: &Memory, image: &mut Image) {
+        self.collect_by(memory, image, &|memory, at, f, i| memory.float(at, f, i).unwrap_or(f64::NAN));
+    }
+
+    /// Takes what `float` says of every float that is kept as a double.
+    fn collect_by(&self, memory: &Memory, image: &mut Image, float: &Float) {
+        let read =
+            |memory: &Memory, at, offset, ty, data: &mut Data| read(memory, at, offset, ty, data, float);
         let structs: Vec<bool> = (0..self.structs.len()).map(|i| self.is_struct(image, i)).collect();
         for (i, l) in image.leaves.iter_mut().enumerate() {
             if let Some(at) = self.primals[i] {
@@ -338,10 +371,14 @@ fn write(memory: &mut Memory, object: Pointer, at: u64, ty: ElemType, data: &Dat
     }
 }
 
-fn read(memory: &Memory, object: Pointer, at: u64, ty: ElemType, data: &mut Data) {
+/// A float of an array, by its index.
+type Float<'f> = dyn Fn(&Memory, Pointer, FloatTy, usize) -> f64 + 'f;
+
+fn read(memory: &Memory, object: Pointer, at: u64, ty: ElemType, data: &mut Data, float: &Float) {
     match format(ty) {
-        Some(f) if data.ty != ty => {
-            let value = |i| memory.float(offset(object, at), f, i).unwrap_or(f64::NAN);
+        // In a wide run an f64 is kept as it is; asked for by bound it is told apart by the function alone.
+        Some(f) if data.ty == ElemType::F64 => {
+            let value = |i| float(memory, offset(object, at), f, i);
             *data = Data::from_f64(data.ty, (0..data.len()).map(value));
         }
         _ => {

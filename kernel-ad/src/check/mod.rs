@@ -6,7 +6,9 @@ mod differences;
 mod engine;
 mod interp;
 mod oracles;
+mod peer;
 mod place;
+mod rehearsal;
 mod report;
 mod spoil;
 mod vectors;
@@ -17,6 +19,7 @@ pub use engine::{Engine, Program, RunInfo, SplitProgram};
 pub use interp::Interpreter;
 pub use oracles::{ladder, primal_only, Engines, Options, Subject};
 pub use place::{place, Placed};
+pub use rehearsal::rehearse;
 pub use report::{CheckReport, Finding, Verdict};
 pub use spoil::spoil;
 
@@ -82,13 +85,19 @@ pub fn with_engines<T>(device: Option<&Device>, f: impl FnOnce(&Engines) -> T) -
 
 /// Runs a function with the three interpreters, which give up after `max_steps` instructions, and, if there is one, a device.
 pub fn with_limited_engines<T>(device: Option<&Device>, max_steps: u64, f: impl FnOnce(&Engines) -> T) -> T {
+    let compiled = device.map(Compiled::new);
+    with_compiled(compiled.as_ref(), max_steps, f)
+}
+
+/// The same with a device as an engine, which keeps its programs. A GPU has the CPU device beside it.
+pub fn with_compiled<T>(compiled: Option<&Compiled>, max_steps: u64, f: impl FnOnce(&Engines) -> T) -> T {
     let narrow = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::default() });
     let sanitizer = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::sanitize() });
     let wide = Interpreter(interpreter::Options { max_steps, ..interpreter::Options::wide() });
-    let compiled = device.map(Compiled::new);
-    let device =
-        compiled.as_ref().map(|c| c as &dyn Engine).ok_or_else(|| "no device was asked for".to_string());
-    f(&Engines { narrow: &narrow, sanitizer: &sanitizer, wide: &wide, device })
+    let cpu = compiled.filter(|c| c.is_gpu()).map(|_| Compiled::new(&Device::cpu()));
+    let peer = cpu.as_ref().map(|c| c as &dyn Engine);
+    let device = compiled.map(|c| c as &dyn Engine).ok_or_else(|| "no device was asked for".to_string());
+    f(&Engines { narrow: &narrow, sanitizer: &sanitizer, wide: &wide, device, peer })
 }
 
 /// Differentiates the kernel of a case and runs all oracles on it; without a device, those that need none.

@@ -1,8 +1,9 @@
 //! The ladder of oracles, cheapest first. Each compares two roads to the same numbers that share as little as possible.
 
-use super::compare::{compare, epsilon, Difference, Side};
+use super::compare::{compare, epsilon, Difference, Reference, Side};
 use super::differences;
 use super::engine::{Engine, Program, RunInfo, SplitProgram};
+use super::peer::{against, PEER, PRIMAL_PEER};
 use super::report::{CheckReport, Finding};
 use super::spoil::spoil;
 use super::vectors::{dot, dot_abs, Space};
@@ -37,6 +38,8 @@ pub struct Engines<'e> {
     pub wide: &'e dyn Engine,
     /// A device, or why there is none.
     pub device: std::result::Result<&'e dyn Engine, String>,
+    /// The CPU device beside a GPU.
+    pub peer: Option<&'e dyn Engine>,
 }
 
 /// How much to check.
@@ -54,14 +57,6 @@ impl Default for Options {
     fn default() -> Self {
         Options { directions: 4, seed: 1, max_steps: 2_000_000_000 }
     }
-}
-
-/// The gradient and the reference that it is measured by.
-struct Reference {
-    /// Interpreted in the kernel's own formats.
-    narrow: Image,
-    /// Interpreted in doubles.
-    wide: Image,
 }
 
 struct Ladder<'l> {
@@ -103,8 +98,8 @@ pub fn primal_only(case: &Case, kernel: &Kernel, engines: &Engines) -> Result<Ve
     let primal = Program::primal(kernel, &case.roles())?;
     let (mut narrow, mut wide) = (before.clone(), before.widened());
     engines.narrow.run(&primal, case, &mut narrow)?;
-    engines.wide.run(&primal, case, &mut wide)?;
-    let outputs = Reference { narrow, wide };
+    let (_, bounds) = engines.wide.run_measured(&primal, case, &mut wide)?;
+    let outputs = Reference { narrow, wide, bounds };
     Ok(vec![
         sanitize(engines, PRIMAL_SANITIZER, &primal, case, &before),
         primal_on_device(engines, &primal, case, &before, &outputs),
@@ -156,6 +151,7 @@ impl Ladder<'_> {
             Ok((r, info)) => (r, info.steps),
             Err(e) if is_too_long(&e) => {
                 self.skip_interpreted(&INTERPRETED);
+                self.peer(PRIMAL_PEER, &primal, before, None);
                 self.device_alone(&reverse, before, &seeded, None);
                 return Ok(());
             }
@@ -163,6 +159,7 @@ impl Ladder<'_> {
         };
         self.push(sanitize(self.engines, PRIMAL_SANITIZER, &primal, case, before));
         self.push(primal_on_device(self.engines, &primal, case, before, &outputs));
+        self.peer(PRIMAL_PEER, &primal, before, Some(&outputs));
 
         (self.progress)("gradient, interpreted");
         let gradient = match self.interpret(&reverse, &seeded) {
@@ -207,8 +204,7 @@ impl Ladder<'_> {
         if let Err(e) = self.engines.sanitizer.run_split(&split, case, &mut got, &meanwhile) {
             return self.push(Finding::of(SPLIT, false, brief(&e)));
         }
-        let adjoints =
-            |got: &Image| compare(got, &gradient.narrow, &gradient.wide, Side::Shadow, Leaf::active);
+        let adjoints = |got: &Image| compare(got, &gradient.narrow, gradient, Side::Shadow, Leaf::active);
         self.push(judge(SPLIT, adjoints(&got)));
         self.kept(SPLIT_KEPT, &got, &outputs.narrow);
         let mut got = seeded.clone();
@@ -221,12 +217,19 @@ impl Ladder<'_> {
         self.push(finding);
     }
 
+    /// A GPU against the CPU device, if both are there.
+    fn peer(&mut self, oracle: &'static str, program: &Program, before: &Image, want: Option<&Reference>) {
+        let (Ok(device), Some(cpu)) = (&self.engines.device, self.engines.peer) else { return };
+        let finding = against(oracle, (*device, cpu), program, &self.subject.case, before, want);
+        self.push(finding);
+    }
+
     /// A run in the kernel's own formats and one in doubles.
     fn interpret(&self, program: &Program, before: &Image) -> Result<(Reference, RunInfo)> {
         let (mut narrow, mut wide) = (before.clone(), before.widened());
         self.engines.narrow.run(program, &self.subject.case, &mut narrow)?;
-        let info = self.engines.wide.run(program, &self.subject.case, &mut wide)?;
-        Ok((Reference { narrow, wide }, info))
+        let (info, bounds) = self.engines.wide.run_measured(program, &self.subject.case, &mut wide)?;
+        Ok((Reference { narrow, wide, bounds }, info))
     }
 
     fn skip_interpreted(&mut self, oracles: &[&'static str]) {
@@ -327,10 +330,10 @@ impl Ladder<'_> {
         let mut device = narrow.clone();
         let mut wide = before.widened();
         self.space.set_shadow(&mut wide, &v);
-        if let Err(e) = self.engines.wide.run(&tangent, case, &mut wide) {
-            self.push(Finding::of(DOT, false, brief(&e)));
-            return;
-        }
+        let bounds = match self.engines.wide.run_measured(&tangent, case, &mut wide) {
+            Ok((_, bounds)) => bounds,
+            Err(e) => return self.push(Finding::of(DOT, false, brief(&e))),
+        };
         let out = self.space.shadow(&wide);
         let adjoint = self.space.shadow(&gradient.wide);
         let (forward, reverse) = (dot(seeds, &out), dot(&adjoint, &v));
@@ -345,7 +348,10 @@ impl Ladder<'_> {
                     .and_then(|_| engine.run(&tangent, case, &mut device));
                 match runs {
                     Err(e) => Finding::of(TANGENT, false, brief(&e)),
-                    Ok(_) => judge(TANGENT, compare(&device, &narrow, &wide, Side::Shadow, Leaf::active)),
+                    Ok(_) => {
+                        let want = Reference { narrow, wide, bounds };
+                        judge(TANGENT, compare(&device, &want.narrow, &want, Side::Shadow, Leaf::active))
+                    }
                 }
             }
         };
@@ -377,11 +383,8 @@ impl Ladder<'_> {
             Ok(RunInfo { tape_per_thread, .. }) => self.report.tape_per_thread = tape_per_thread,
         }
         if let Some((gradient, outputs)) = want {
-            self.push(judge(
-                DEVICE,
-                compare(&got, &gradient.narrow, &gradient.wide, Side::Shadow, Leaf::active),
-            ));
-            let kept = compare(&got, &outputs.narrow, &outputs.wide, Side::Primal, keeps);
+            self.push(judge(DEVICE, compare(&got, &gradient.narrow, gradient, Side::Shadow, Leaf::active)));
+            let kept = compare(&got, &outputs.narrow, outputs, Side::Primal, keeps);
             self.push(judge(DEVICE_KEPT, kept));
         }
 
@@ -395,7 +398,9 @@ impl Ladder<'_> {
         }
         let halved: Vec<f64> = self.space.shadow(&twice).iter().map(|s| 0.5 * s).collect();
         self.space.set_shadow(&mut twice, &halved);
-        let exact = want.map_or(&got, |(gradient, _)| &gradient.wide);
+        let unknown = Reference::unknown(&got);
+        let exact = want.map_or(&unknown, |(gradient, _)| gradient);
+        self.peer(PEER, reverse, seeded, want.map(|(gradient, _)| gradient));
         self.push(judge(TWICE, compare(&twice, &got, exact, Side::Shadow, Leaf::active)));
         self.dot_on_device(device, before, &self.space.shadow(seeded), &got);
     }
@@ -430,7 +435,7 @@ fn is_too_long(e: &Diagnostics) -> bool {
 }
 
 /// Memory whose contents after a reverse run are the primal's.
-fn keeps(l: &Leaf) -> bool {
+pub(super) fn keeps(l: &Leaf) -> bool {
     l.is_memory() && l.role != Role::Out
 }
 
@@ -446,13 +451,11 @@ fn primal_on_device(e: &Engines, primal: &Program, case: &Case, before: &Image, 
     match e.device.as_ref().map(|d| d.run(primal, case, &mut got)) {
         Err(why) => Finding::skipped(PRIMAL_DEVICE, why),
         Ok(Err(e)) => Finding::of(PRIMAL_DEVICE, false, brief(&e)),
-        Ok(Ok(_)) => {
-            judge(PRIMAL_DEVICE, compare(&got, &want.narrow, &want.wide, Side::Primal, Leaf::is_memory))
-        }
+        Ok(Ok(_)) => judge(PRIMAL_DEVICE, compare(&got, &want.narrow, want, Side::Primal, Leaf::is_memory)),
     }
 }
 
-fn judge(oracle: &'static str, d: Difference) -> Finding {
+pub(super) fn judge(oracle: &'static str, d: Difference) -> Finding {
     Finding::judge(oracle, d.error, d.limit.max(smallest_limit()), d.at)
 }
 
@@ -462,7 +465,7 @@ fn smallest_limit() -> f64 {
 }
 
 /// The first error in one line.
-fn brief(e: &Diagnostics) -> String {
+pub(super) fn brief(e: &Diagnostics) -> String {
     let Some(d) = e.0.first() else { return "unknown error".into() };
     let place = d.place.as_ref().filter(|p| p.line > 0).map(|p| format!(" at {}:{}", p.file, p.line));
     let why = d.because.first().map(|b| format!(" ({b})"));

@@ -46,6 +46,7 @@ pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
     Survey(SurveyArgs),
+    Conformance(ConformanceArgs),
     Pack(PackArgs),
     Devices(DevicesArgs),
 }
@@ -60,6 +61,7 @@ impl Command {
             Command::Run(a) => a.json,
             Command::Check(a) => a.json,
             Command::Survey(a) => a.json,
+            Command::Conformance(a) => a.json,
             Command::Pack(_) => false,
             Command::Devices(a) => a.json,
         }
@@ -282,6 +284,26 @@ pub struct SurveyArgs {
     pub json: bool,
     #[command(flatten)]
     pub source: SourceArgs,
+}
+
+/// Try on a device what every device must do: transfers, limits, streams, exhaustion, refusals, loading again and again, a trap
+///
+/// No kernel or case is needed. Exit status 1 when something is not as it must be. The last probe traps on purpose: on some drivers it takes
+/// the process with it.
+#[derive(Args, Debug)]
+pub struct ConformanceArgs {
+    /// Which device
+    #[arg(long, default_value = "auto", value_name = "cpu|cuda|hip|auto")]
+    pub device: String,
+    /// How often an artifact is loaded and unloaded
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub loads: u32,
+    /// For a driver whose kernels do nothing: errors count, results do not
+    #[arg(long)]
+    pub rehearse: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Show the devices of this machine, and why others are not there

@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod conformance;
 mod devices;
 mod grad;
 mod list;
@@ -54,6 +55,7 @@ fn run(command: &Command) -> Result<Outcome> {
         Command::Run(a) => run::run(a),
         Command::Check(a) => check::run(a),
         Command::Survey(a) => survey::run(a),
+        Command::Conformance(a) => conformance::run(a),
         Command::Pack(a) => pack::run(a),
         Command::Devices(a) => devices::run(a),
     }

@@ -103,6 +103,9 @@ impl<'a> Machine<'a> {
             if let Err(f) = self.step(t, ins) {
                 break Err(f);
             }
+            if self.options.bounds {
+                self.bound_results(&mut t.regs, ins);
+            }
             t.pc += 1;
         };
         self.report.steps = steps;

@@ -34,6 +34,8 @@ pub struct Pointer {
 #[derive(Clone, Copy, Default)]
 struct Wide {
     value: f64,
+    /// How far rounding may have moved it.
+    bound: f64,
     /// Size of the rounded float in bytes; 0 for none.
     size: u8,
 }
@@ -94,14 +96,22 @@ impl Object {
         (offset % 2 == 0 && cell.size == size).then_some(cell.value)
     }
 
-    pub fn set_wide(&mut self, offset: usize, size: u8, value: f64) {
+    /// How far rounding may have moved the float at that place, as bits; 0 when that is not known.
+    pub fn bound_at(&self, offset: usize, size: u8) -> u64 {
+        match self.wide.get(offset / 2) {
+            Some(cell) if offset % 2 == 0 && cell.size == size => cell.bound.to_bits(),
+            _ => 0,
+        }
+    }
+
+    pub fn set_wide(&mut self, offset: usize, size: u8, value: f64, bound: f64) {
         if offset % 2 != 0 {
             return;
         }
         if self.wide.is_empty() {
             self.wide = vec![Wide::default(); self.bytes.len().div_ceil(2)];
         }
-        self.wide[offset / 2] = Wide { value, size };
+        self.wide[offset / 2] = Wide { value, bound, size };
     }
 }
 
@@ -187,6 +197,14 @@ impl Memory {
         Some(o.wide_at(at, ty.bytes() as u8).unwrap_or_else(|| float_of_bytes(ty, bytes)))
     }
 
+    /// How far rounding may have moved element `index` of an array of floats: what a run with [`super::Options::bounds`] found; 0 where
+    /// nothing was computed.
+    pub fn bound(&self, p: Pointer, ty: FloatTy, index: usize) -> f64 {
+        let Some(o) = self.object(p) else { return 0.0 };
+        let at = (p.addr - o.base) as usize + index * ty.bytes() as usize;
+        f64::from_bits(o.bound_at(at, ty.bytes() as u8))
+    }
+
     /// Sets element `index` of an array of floats; a run with [`super::Options::wide`] sees all bits of `x`.
     pub fn set_float(&mut self, p: Pointer, ty: FloatTy, index: usize, x: f64) -> bool {
         let size = ty.bytes() as usize;
@@ -201,7 +219,7 @@ impl Memory {
         }
         o.forget_wide(at, size);
         if ty != FloatTy::F64 {
-            o.set_wide(at, size as u8, x);
+            o.set_wide(at, size as u8, x, 0.0);
         }
         true
     }
@@ -372,7 +390,7 @@ impl Memory {
         }
         for (i, w) in wide.into_iter().enumerate() {
             if w.size != 0 && 2 * i + usize::from(w.size) <= len {
-                target.set_wide(to.1 + 2 * i, w.size, w.value);
+                target.set_wide(to.1 + 2 * i, w.size, w.value, w.bound);
             }
         }
         Ok(())

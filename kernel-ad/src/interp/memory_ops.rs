@@ -46,7 +46,7 @@ impl Machine<'_> {
             if let Some(f) = widened(ty) {
                 let x = o.wide_at(at, size as u8);
                 let x = x.unwrap_or_else(|| float_of_bits(f, raw_bits(&o.bytes[at..at + size]) as u64));
-                return Slot { lo: x.to_bits(), hi: 0 };
+                return Slot { lo: x.to_bits(), hi: o.bound_at(at, size as u8) };
             }
         }
         match ty {
@@ -59,6 +59,9 @@ impl Machine<'_> {
                 let bits = raw_bits(&o.bytes[at..at + size]) as u64;
                 let addr = if size == 4 { widen_address(space, bits) } else { bits };
                 Slot::of_pointer(self.memory.pointer_to(addr))
+            }
+            Type::Float(FloatTy::F64) if self.options.bounds => {
+                Slot { lo: raw_bits(&o.bytes[at..at + size]) as u64, hi: o.bound_at(at, size as u8) }
             }
             _ => Slot { lo: raw_bits(&o.bytes[at..at + size]) as u64, hi: 0 },
         }
@@ -74,9 +77,12 @@ impl Machine<'_> {
                 let x = f64::from_bits(v.lo);
                 let bits = super::memory::float_bits(f, x);
                 o.bytes[at..at + size].copy_from_slice(&bits.to_le_bytes()[..size]);
-                o.set_wide(at, size as u8, x);
+                o.set_wide(at, size as u8, x, f64::from_bits(v.hi));
                 return;
             }
+        }
+        if self.options.bounds && ty == Type::Float(FloatTy::F64) {
+            o.set_wide(at, size as u8, f64::from_bits(v.lo), f64::from_bits(v.hi));
         }
         if size <= 8 {
             o.bytes[at..at + size].copy_from_slice(&v.lo.to_le_bytes()[..size]);
@@ -221,13 +227,19 @@ impl Machine<'_> {
             let place = (at.0, at.1 + o as usize);
             let old = self.read_leaf(place, ty);
             let calc = if self.options.wide && widened(ty).is_some() { Type::F64 } else { ty };
-            let new = rmw(op, calc, old, t.regs[val + l])?;
+            let new = self.rmw(op, (ty, calc), old, t.regs[val + l])?;
             self.publish(t, place, true);
             self.note(place, Self::size(self.k, ty), true, &t.access.with_scope(s.atomic))?;
             self.write_leaf(place, ty, new);
             t.regs[dst + l] = old;
         }
         Ok(())
+    }
+
+    /// New contents of memory, with types in memory and of the arithmetic.
+    fn rmw(&self, op: RmwOp, (ty, calc): (Type, Type), old: Slot, val: Slot) -> Result<Slot, Fault> {
+        let new = rmw(op, calc, old, val)?;
+        Ok(if self.options.bounds { bounds::updated(op, ty, old, val, new) } else { new })
     }
 
     fn add_in_place(
@@ -241,7 +253,7 @@ impl Machine<'_> {
             let place = (at.0, at.1 + o as usize);
             let old = self.read_leaf(place, ty);
             let calc = if self.options.wide && widened(ty).is_some() { Type::F64 } else { ty };
-            let new = rmw(RmwOp::FAdd, calc, old, t.regs[val + l])?;
+            let new = self.rmw(RmwOp::FAdd, (ty, calc), old, t.regs[val + l])?;
             self.note(place, Self::size(self.k, ty), true, &t.access.with_scope(s.atomic))?;
             self.write_leaf(place, ty, new);
         }

@@ -9,6 +9,7 @@
 
 mod arith;
 mod block;
+mod bounds;
 mod calls;
 mod decode;
 mod exec;
@@ -74,6 +75,8 @@ pub enum Order {
 pub struct Options {
     /// Compute and keep every smaller float in f64.
     pub wide: bool,
+    /// Keep beside every float how far rounding may have moved it ([`Memory::bound`]); for wide runs.
+    pub bounds: bool,
     /// Reading memory that nothing has written is an error.
     pub unwritten: bool,
     /// Races are errors.
@@ -90,6 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             wide: false,
+            bounds: false,
             unwritten: false,
             races: false,
             order: Order::Forward,

@@ -119,12 +119,17 @@ impl Machine<'_> {
                     two(Slot { lo: if all { mask_of(&|_| true) } else { 0 }, hi: 0 }, all)
                 }
                 ScatterAdd => {
-                    let named = group.iter().filter(|&&l| number(l, 2) as u32 % self.warp_size() == lane);
-                    let sum = named.fold(0.0, |sum, &l| {
+                    let named = || group.iter().filter(|&&l| number(l, 2) as u32 % self.warp_size() == lane);
+                    let sum = named().fold(0.0, |sum, &l| {
                         // Rounded at each step, as a device adds.
                         float(float_slot(format, sum + float(arg(l, 1), format)), format)
                     });
-                    [float_slot(format, sum), Slot::default()]
+                    let ty = self.k.insts[ins.inst].result.map(|r| self.k.ty(r));
+                    let sum = match self.options.bounds {
+                        true => bounds::summed(named().map(|&l| arg(l, 1)), ty, float_slot(format, sum)),
+                        false => float_slot(format, sum),
+                    };
+                    [sum, Slot::default()]
                 }
                 ReduxAdd | ReduxUMin | ReduxUMax | ReduxSMin | ReduxSMax | ReduxAnd | ReduxOr | ReduxXor => {
                     one(reduce(op, group.iter().map(|&l| number(l, 1) as u32)).into())

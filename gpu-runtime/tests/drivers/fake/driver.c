@@ -1,6 +1,10 @@
 // A driver without a GPU: device memory is host memory, kernels are two functions below. With -DHIP it is a HIP runtime, else a CUDA driver.
+// Kernels and variables of any other name are there when the image has them, and such kernels do nothing. FAKE_IDLE: all but `trap` do nothing.
 // FAKE_PTX="8.2" is the newest PTX that it takes; with FAKE_SILENT it does not say so.
-// FAKE_FAIL="cuMemAlloc_v2=2" makes a function answer with that code, "...=2@3" from its third call on. FAKE_DEVICES says how many GPUs there are.
+// FAKE_FAIL="cuMemAlloc_v2=2" makes a function answer with that code, "...=2@3" from its third call on. FAKE_DEVICES says how many GPUs there are,
+// FAKE_SM ("90") and FAKE_GFX what they are.
+#include <ctype.h>
+#include <elf.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,8 +71,8 @@ FN(cuDeviceGetAttribute, hipDeviceGetAttribute)(int *x, int what, int d) {
     case 97: *x = 99 << 10; return 0;
     case 16: *x = 68; return 0;
     case 10: *x = 32; return 0;
-    case 75: *x = 8; return 0; // compute capability
-    case 76: *x = 6; return 0;
+    case 75: *x = getenv("FAKE_SM") ? atoi(getenv("FAKE_SM")) / 10 : 8; return 0; // compute capability
+    case 76: *x = getenv("FAKE_SM") ? atoi(getenv("FAKE_SM")) % 10 : 6; return 0;
 #endif
     default: return 1;
     }
@@ -81,7 +85,11 @@ int hipGetDevice(int *d) { *d = 0; return 0; }
 int hipSetDevice(int d) { BEGIN(hipSetDevice); return d < devices() ? 0 : 101; }
 int hipDeviceSynchronize(void) { BEGIN(hipDeviceSynchronize); return 0; }
 // The name's place in the struct is nobody's business.
-int hipGetDevicePropertiesR0600(void *p, int d) { (void)d; strcpy((char *)p + 1160, "gfx90a:sramecc+:xnack-"); return 0; }
+int hipGetDevicePropertiesR0600(void *p, int d) {
+    (void)d;
+    snprintf((char *)p + 1160, 64, "%.60s", getenv("FAKE_GFX") ? getenv("FAKE_GFX") : "gfx90a:sramecc+:xnack-");
+    return 0;
+}
 const char *hipGetErrorName(int e) { return e == 2 ? "hipErrorOutOfMemory" : e == 719 ? "hipErrorLaunchFailure" : "hipErrorFake"; }
 const char *hipGetErrorString(int e) { return e == 2 ? "out of memory" : "what the fake runtime says"; }
 #else
@@ -138,7 +146,7 @@ int cuPointerGetAttribute(void *to, int what, uintptr_t at) {
 #endif
 // Blocks with a header that holds their size.
 static int take(uintptr_t *at, size_t n) {
-    if (n > 1 << 30) return 2;
+    if (n > (1 << 30) - live_bytes) return 2;
     char *p = aligned_alloc(256, (n + 511) / 256 * 256);
     if (!p) return 2;
     memset(p, 0xa5, (n + 511) / 256 * 256); // device memory comes as it is
@@ -211,11 +219,80 @@ FN(cuEventRecord, hipEventRecord)(void *e, void *s) { (void)e; (void)s; BEGIN(NA
 FN(cuEventSynchronize, hipEventSynchronize)(void *e) { (void)e; BEGIN(NAME(cuEventSynchronize, hipEventSynchronize)); return 0; }
 FN(cuEventElapsedTime, hipEventElapsedTime)(float *ms, void *a, void *b) { (void)a; (void)b; *ms = 0.25f; return 0; }
 
-// Every module has the kernels `scale`, `sum3` and `trap`, and the variable `weights` of 16 bytes.
-struct module { char weights[16]; };
-static int load(void **m) { *m = calloc(1, sizeof(struct module)); live_handles++; return 0; }
+// Every module has the kernels `scale`, `sum3` and `trap`, and the variable `weights` of 16 bytes; others as its image says.
+struct variable { struct variable *next; char name[256]; size_t size; void *at; };
+struct module { char weights[16]; struct variable *others; int elf; size_t size; char image[]; };
+static struct module *module_of(const char *image) {
+    Elf64_Ehdr h;
+    int elf = !memcmp(image, ELFMAG, SELFMAG);
+    size_t n = elf ? 0 : strlen(image) + 1;
+    if (elf) {
+        memcpy(&h, image, sizeof h);
+        n = h.e_shoff + (size_t)h.e_shnum * h.e_shentsize;
+        if (n < sizeof h) n = sizeof h;
+    }
+    struct module *m = calloc(1, sizeof *m + n);
+    m->elf = elf;
+    m->size = n;
+    memcpy(m->image, image, n);
+    return m;
+}
+// The size of a symbol of an ELF file, or -1.
+static long symbol(struct module *m, const char *name) {
+    Elf64_Ehdr *h = (void *)m->image;
+    for (int i = 0; i < h->e_shnum; i++) {
+        Elf64_Shdr *s = (void *)(m->image + h->e_shoff) , *t;
+        t = &s[i];
+        if (t->sh_type != SHT_DYNSYM && t->sh_type != SHT_SYMTAB) continue;
+        for (size_t k = 0; k < t->sh_size / sizeof(Elf64_Sym); k++) {
+            Elf64_Sym *y = (void *)(m->image + t->sh_offset + k * sizeof *y);
+            if (!strcmp(m->image + s[t->sh_link].sh_offset + y->st_name, name)) return (long)y->st_size;
+        }
+    }
+    return -1;
+}
+static int word_ends(char c) { return !isalnum((unsigned char)c) && c != '_' && c != '$'; }
+// Where a name stands behind a word, on one line of PTX.
+static char *behind(struct module *m, const char *word, const char *name) {
+    for (char *at = strstr(m->image, word); at; at = strstr(at + 1, word)) {
+        char *end = strpbrk(at, ";(\n"), *x = strstr(at, name);
+        if (!end) end = at + strlen(at);
+        for (; x && x <= end; x = strstr(x + 1, name))
+            if (word_ends(x[-1]) && word_ends(x[strlen(name)])) return x;
+    }
+    return 0;
+}
+static int has_kernel(struct module *m, const char *name) {
+    char kd[300];
+    snprintf(kd, sizeof kd, "%.256s.kd", name);
+    return m->elf ? symbol(m, kd) >= 0 : behind(m, ".entry", name) != 0;
+}
+static long size_of(struct module *m, const char *name) {
+    if (m->elf) return symbol(m, name);
+    char *at = behind(m, ".global", name);
+    if (!at) at = behind(m, ".const", name);
+    if (!at) return -1;
+    char *type = at;
+    while (type > m->image && *type != '.') type--;
+    long bits = strtol(type + 2, 0, 10);
+    at += strlen(name);
+    return bits / 8 * (*at == '[' ? strtol(at + 1, 0, 10) : 1);
+}
+static struct variable *variable(struct module *m, const char *name) {
+    for (struct variable *v = m->others; v; v = v->next) if (!strcmp(v->name, name)) return v;
+    long n = size_of(m, name);
+    if (n <= 0) return 0;
+    struct variable *v = calloc(1, sizeof *v);
+    snprintf(v->name, sizeof v->name, "%.255s", name);
+    v->size = (size_t)n;
+    v->at = calloc(1, v->size);
+    v->next = m->others;
+    m->others = v;
+    return v;
+}
+static int load(void **m, const void *image) { *m = module_of(image); live_handles++; return 0; }
 #ifdef HIP
-int hipModuleLoadData(void **m, const void *image) { (void)image; BEGIN(hipModuleLoadData); return load(m); }
+int hipModuleLoadData(void **m, const void *image) { BEGIN(hipModuleLoadData); return load(m, image); }
 #else
 int cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options, void **values) {
     if (strstr(image, "bad instruction") && n == 2 && options[0] == 5) {
@@ -230,40 +307,51 @@ int cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options, vo
         return 222;
     }
     BEGIN(cuModuleLoadDataEx);
-    return load(m);
+    return load(m, image);
 }
 #endif
-FN(cuModuleUnload, hipModuleUnload)(void *m) { return drop(m); }
+FN(cuModuleUnload, hipModuleUnload)(void *m) {
+    for (struct variable *v = ((struct module *)m)->others, *next; v; v = next) {
+        next = v->next;
+        free(v->at);
+        free(v);
+    }
+    return drop(m);
+}
+enum { NONE, SCALE, SUM3, TRAP, IDLE };
 FN(cuModuleGetFunction, hipModuleGetFunction)(uintptr_t *f, void *m, const char *name) {
-    (void)m;
     BEGIN(NAME(cuModuleGetFunction, hipModuleGetFunction));
-    *f = !strcmp(name, "scale") ? 1 : !strcmp(name, "sum3") ? 2 : !strcmp(name, "trap") ? 3 : 0;
+    *f = !strcmp(name, "trap") ? TRAP : NONE;
+    if (!*f && !getenv("FAKE_IDLE")) *f = !strcmp(name, "scale") ? SCALE : !strcmp(name, "sum3") ? SUM3 : NONE;
+    if (!*f && has_kernel(m, name)) *f = IDLE;
     return *f ? 0 : NOT_FOUND;
 }
 FN(cuModuleGetGlobal_v2, hipModuleGetGlobal)(uintptr_t *at, size_t *n, void *m, const char *name) {
-    if (strcmp(name, "weights")) return NOT_FOUND;
-    *at = (uintptr_t)m;
-    *n = 16;
+    struct variable *v = variable(m, name);
+    if (!v && strcmp(name, "weights")) return NOT_FOUND;
+    *at = v ? (uintptr_t)v->at : (uintptr_t)m;
+    *n = v ? v->size : 16;
     return 0;
 }
 FN(cuFuncGetAttribute, hipFuncGetAttribute)(int *x, int what, void *f) {
-    (void)f;
-    *x = what == 0 ? 512 : what == 1 ? 1024 : what == 4 ? 40 : 0;
+    int idle = (uintptr_t)f == IDLE;
+    *x = what == 0 ? (idle ? 1024 : 512) : what == 1 ? (idle ? 0 : 1024) : what == 4 ? 40 : 0;
     return 0;
 }
-static int allowed[4];
+static int allowed[IDLE + 1];
 FN(cuFuncSetAttribute, hipFuncSetAttribute)(uintptr_t f, int what, int x) { if (what == 8) allowed[f] = x; return 0; }
 FN(cuLaunchKernel, hipModuleLaunchKernel)(uintptr_t f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                                           unsigned shared, void *s, void **params, void **extra) {
     (void)s; (void)extra;
     BEGIN(NAME(cuLaunchKernel, hipModuleLaunchKernel));
-    if (NAME(shared + 1024 > 48 << 10 && (int)shared > allowed[f], 0)) return 1;
+    if (NAME(shared + (f == IDLE ? 0 : 1024) > 48 << 10 && (int)shared > allowed[f], 0)) return 1;
     kernels_run++;
-    if (f == 3) { // trap(): shows when somebody waits
+    if (f == IDLE) return 0;
+    if (f == TRAP) { // shows when somebody waits
         lost = 1;
         return 0;
     }
-    if (f == 1) { // scale(float *x, int n, float a)
+    if (f == SCALE) { // scale(float *x, int n, float a)
         float *x = *(float **)params[0], a = *(float *)params[2];
         unsigned threads = gx * gy * gz * bx * by * bz;
         for (unsigned i = 0; i < threads && i < *(unsigned *)params[1]; i++) x[i] *= a;
