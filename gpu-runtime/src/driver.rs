@@ -40,7 +40,8 @@ impl fmt::Display for CallError {
         match self.lost {
             true => write!(
                 f,
-                "; everything on the device is lost: drop its memory, modules and streams, then open it again"
+                "; everything on the device is lost: drop its memory, modules and streams and open it again, or \
+                 where that fails, start the process again"
             ),
             false => Ok(()),
         }

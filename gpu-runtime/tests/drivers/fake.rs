@@ -16,8 +16,8 @@ pub fn alone() -> MutexGuard<'static, ()> {
     guard
 }
 
-/// The two libraries, built once.
-fn libraries() -> &'static (PathBuf, PathBuf) {
+/// The two libraries, built once: CUDA's and HIP's. The environment names them from then on.
+pub fn libraries() -> &'static (PathBuf, PathBuf) {
     static BUILT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     BUILT.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));

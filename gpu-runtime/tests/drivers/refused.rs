@@ -148,7 +148,7 @@ fn after_a_trap_the_device_is_opened_again() {
     assert!(matches!(&e, Error::Call(c) if c.lost), "{e}");
     assert!(text(e).contains("kernel `trap`") && d.synchronize().is_err());
     let e = x.write(0, &[0; 4]).unwrap_err().to_string();
-    assert!(e.contains("drop its memory, modules and streams, then open it again"), "{e}");
+    assert!(e.contains("drop its memory, modules and streams and open it again"), "{e}");
     drop((d, m, x));
     let d = open("cuda").unwrap();
     d.synchronize().unwrap();

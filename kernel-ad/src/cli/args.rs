@@ -263,8 +263,8 @@ pub struct CheckArgs {
 
 /// Check many cases on one device and measure them: verdict, time of primal and gradient, one row a case
 ///
-/// Times are the device's own (events around the kernel), the shortest of several launches. GB/s are the bytes of all buffers by the
-/// primal's time, to be compared with the rate of a copy inside the device's memory.
+/// Times are the device's own (events around the kernel), the shortest of several launches. GB/s are the bytes of all buffers (of the gradient:
+/// and their shadows) by that time, with the part of the rate of a copy inside the device's memory. What went wrong stands below its row.
 #[derive(Args, Debug)]
 pub struct SurveyArgs {
     /// Case files (TOML)
@@ -279,6 +279,18 @@ pub struct SurveyArgs {
     /// Instructions that a run may interpret, and all central differences together; what needs more is skipped
     #[arg(long, default_value_t = 2_000_000_000, value_name = "N")]
     pub max_steps: u64,
+    /// For a driver whose kernels do nothing: compile, load and launch, and look at errors alone
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Rows only, for scripts that put tables together
+    #[arg(long)]
+    pub rows_only: bool,
+    /// Width of the first column, at least
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub width: usize,
+    /// Rate of a copy inside the device's memory, in bytes per second [default: measured]
+    #[arg(long, value_name = "RATE")]
+    pub copy_rate: Option<f64>,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

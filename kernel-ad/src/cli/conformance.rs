@@ -14,7 +14,8 @@ pub fn run(a: &ConformanceArgs) -> Result<Outcome> {
     // At once, since the last probes may take the process with them.
     let mut each = |f: &Finding| {
         if !a.json {
-            output::print_text(&format!("{:24}{:9}{}\n", f.oracle, f.verdict.word(), f.detail));
+            let line = format!("{:24}{:9}{}", f.oracle, f.verdict.word(), f.detail);
+            output::print_text(&format!("{}\n", line.trim_end()));
         }
     };
     let all = conform::run(&open, &options, &mut each)?;

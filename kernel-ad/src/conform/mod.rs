@@ -63,19 +63,29 @@ pub fn run(
     options: &Options,
     each: &mut dyn FnMut(&Finding),
 ) -> Result<Vec<Finding>> {
-    let mut rig = Rig::new(open()?, *options);
+    let mut device = Some(open()?);
     let mut all = Vec::new();
     for (name, probe) in PROBES {
-        let finding = match probe(&rig) {
+        let rig = Rig::new(device.take().map_or_else(open, Ok)?, *options);
+        let mut finding = match probe(&rig) {
             Ok(detail) => Finding::of(name, true, detail),
             Err(Wrong(why)) => Finding::of(name, false, why),
         };
-        each(&finding);
-        all.push(finding);
         if rig.is_lost() {
             drop(rig);
-            rig = Rig::new(open()?, *options);
+            device = open().ok();
+            let said = match device {
+                Some(_) => "the device was lost, and opened again",
+                None => "the device was lost; only another process can open it again",
+            };
+            let said =
+                [finding.detail.as_str(), said].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>();
+            finding.detail = said.join("; ");
+        } else {
+            device = Some(rig.device);
         }
+        each(&finding);
+        all.push(finding);
     }
     Ok(all)
 }

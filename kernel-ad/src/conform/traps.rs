@@ -31,5 +31,5 @@ pub(super) fn trap(rig: &Rig) -> Found<String> {
         (_, Error::Call(e)) if e.lost => {}
         (_, e) => return Err(format!("not an error of the device: {e}").into()),
     }
-    Ok(if rig.is_lost() { "the device is lost; it is opened again".into() } else { String::new() })
+    Ok(String::new())
 }

@@ -230,7 +230,7 @@ fn packed_cases_are_whole() {
     let broken = format!("{to}/broken.toml");
     std::fs::write(&broken, "kernel = 1").unwrap();
     let (text, _) = run(&["survey", "--device", "cpu", "--repeat", "1", &one, &broken], 1);
-    assert!(text.contains("ERROR KAD") && text.contains("2 cases, 1 wrong"), "{text}");
+    assert!(text.contains("ERROR\n    KAD0009") && text.contains("2 cases, 1 wrong"), "{text}");
 }
 
 // Catches a machine whose devices are not listed, or whose missing ones are not explained.
