@@ -1,9 +1,10 @@
 //! Launches of generated kernels with all that belongs to them: memory with its account, tapes that are kept between
 //! launches, the counting kernel, the status word. A program that ships artifacts needs no more than this module.
 
-use crate::{Block, Device, Error, Module, Result};
+use crate::{Block, Device, Error, Module, Result, Stream};
 use shadow_mem::{
-    run, split, Bindings, Bytes, DeviceBlock, Extent, Heap, Launch, Manifest, RunError, RunReport, TapeArena,
+    dynamic_shared_bytes, run, split, Bindings, Bytes, DeviceBlock, Extent, Heap, Launch, LaunchError,
+    LaunchProblem, Manifest, RunError, RunReport, TapeArena,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -112,6 +113,27 @@ impl Program {
         let arena = shared.as_deref_mut().unwrap_or(&mut none);
         // SAFETY: as promised by the caller.
         unsafe { run::launch(&self.module, heap, arena, &self.manifest, shape, bindings, *tape_budget) }
+    }
+
+    /// Queues a launch on a stream and returns; on the CPU device it is done then. For kernels without a tape: the size and the
+    /// overflow of one are looked at when a launch is waited for.
+    ///
+    /// # Errors
+    /// [`shadow_mem::LaunchProblem::NoTape`] for a kernel with a tape. What goes wrong in the kernel shows when the stream is waited for.
+    ///
+    /// # Safety
+    /// As [`Program::launch`], until the stream is through with the launch.
+    pub unsafe fn queue(&self, stream: &Stream, shape: &Launch, bindings: &Bindings) -> Result<()> {
+        let bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
+        let args = bindings.arguments(&self.manifest)?;
+        let shared =
+            dynamic_shared_bytes(&self.manifest.params, shape.shared).ok_or_else(|| LaunchError {
+                kernel: self.manifest.symbol.clone(),
+                problem: LaunchProblem::SharedTooLarge(shape.shared),
+            })?;
+        let function = self.module.function(&self.manifest.symbol)?;
+        // SAFETY: as promised by the caller.
+        unsafe { function.queue(stream, &shape.with_shared(shared), &args) }
     }
 }
 

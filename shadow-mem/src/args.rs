@@ -1,8 +1,8 @@
 //! Arguments of a launch from Rust values.
 
-use crate::buffer::{ActiveScalar, Buffer, Pair};
+use crate::buffer::{ActiveScalar, Buffer, Pair, Place};
 use crate::check::{Bindings, BoundArg};
-use crate::launch::Arg;
+use crate::launch::{Arg, Extent};
 use crate::memory::DeviceBlock;
 use crate::record::Record;
 
@@ -52,6 +52,20 @@ impl<B: DeviceBlock> IntoArg for &Record<B> {
     }
 }
 
+/// A pointer to memory that others may have allocated, with its shadow if it has one.
+impl IntoArg for Place {
+    fn into_arg(self) -> BoundArg {
+        BoundArg { primal: Arg::Pointer(self.primal), shadow: self.shadow }
+    }
+}
+
+/// The same without a shadow.
+impl IntoArg for Extent {
+    fn into_arg(self) -> BoundArg {
+        BoundArg { primal: Arg::Pointer(self), shadow: None }
+    }
+}
+
 impl IntoArg for BoundArg {
     fn into_arg(self) -> BoundArg {
         self
@@ -73,7 +87,7 @@ scalars!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, half::f16, half::bf16);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Extent, Heap, HostMemory};
+    use crate::{Heap, HostMemory};
 
     // Catches: arguments that lose their shadow or change their size.
     #[test]
@@ -87,6 +101,7 @@ mod tests {
         assert_eq!((got[1].shadow, got[1].primal.extents()[0].bytes), (None, 5));
         assert_eq!((&got[2].primal, got[2].shadow.unwrap().bytes), (&Arg::scalar(2.0f64), 8));
         assert_eq!((got[3].primal.as_int(), got[4].primal.to_bytes().len()), (Some(7), 8));
+        assert_eq!(args![p.place(), b.extent()], got[..2]);
         assert_eq!(Bindings::from(got.clone()).args, got);
     }
 }

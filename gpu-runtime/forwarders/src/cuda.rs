@@ -64,7 +64,7 @@ unsafe extern "C" fn cuGetErrorString(code: i32, text: *mut *const c_char) -> i3
 }
 
 forwarders! {
-    missing = MISSING, known = codes::cuda;
+    load = load, missing = MISSING, known = codes::cuda;
     cuArray3DCreate_v2(a b);
     cuArray3DGetDescriptor_v2(a b);
     cuArrayDestroy(a);

@@ -102,14 +102,15 @@ pub fn load(
 }
 
 /// Defines forwarders: `name(a, b) ...;` becomes `extern "C" fn name(a, b) -> i32` that calls the library's function of
-/// that name, and gives `missing` while there is none. `SYMBOLS` lists them all.
+/// that name, opens the library with `load` if nobody has, and gives `missing` where there is none. `SYMBOLS` lists them all.
 macro_rules! forwarders {
-    (missing = $missing:expr, known = $known:path; $($name:ident($($arg:ident)*);)*) => {
+    (load = $load:path, missing = $missing:expr, known = $known:path; $($name:ident($($arg:ident)*);)*) => {
         $(
             #[no_mangle]
             #[allow(non_snake_case, clippy::too_many_arguments)]
             unsafe extern "C" fn $name($($arg: usize),*) -> i32 {
-                match slots::$name.get() {
+                // Other users of the bindings in the same program do not know that there is something to open.
+                match slots::$name.get().or_else(|| $load().ok().and_then(|_| slots::$name.get())) {
                     Some(f) => {
                         // SAFETY: the library's function of this name takes as many words and gives a result code.
                         let f: unsafe extern "C" fn($($crate::forward::word!($arg)),*) -> i32 =

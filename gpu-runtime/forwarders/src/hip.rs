@@ -97,7 +97,7 @@ pub fn processor(device: i32) -> Result<Option<String>, i32> {
 }
 
 forwarders! {
-    missing = MISSING, known = codes::hip;
+    load = load, missing = MISSING, known = codes::hip;
     hipInit(a);
     hipDriverGetVersion(a);
     hipRuntimeGetVersion(a);

@@ -1,6 +1,6 @@
 //! Devices that are not there.
 
-use super::fake::{alone, open};
+use super::fake::{alone, library, open};
 use super::{both, text};
 use gpu_runtime::{Device, Error};
 use std::process::Command;
@@ -67,6 +67,18 @@ fn child(variable: &str, library: &str, kind: &str) -> String {
 #[ignore = "run by `missing_drivers_and_symbols`, in a process of its own"]
 fn child_opens() {
     let kind = std::env::var("CHILD_OPENS").unwrap_or("cuda".into());
+    let mut count = 0;
+    match kind.as_str() {
+        "cust" => {
+            count = cust::init(cust::CudaFlags::empty())
+                .and_then(|()| cust::device::Device::num_devices())
+                .unwrap_or(0) as i32
+        }
+        // SAFETY: `count` is a place for a number.
+        "hip-sys" => _ = unsafe { hip_sys::hiprt::hipGetDeviceCount(&mut count) },
+        _ => {}
+    }
+    println!("counted {count}");
     match Device::open(&kind) {
         Ok(d) => println!("opened {:?}", d.info()),
         Err(e) => println!("error: {e}"),
@@ -95,4 +107,17 @@ fn the_real_runtime_without_a_gpu() {
         return;
     }
     assert!(said.contains("found no GPU") || said.contains("opened"), "{said}");
+}
+
+// Catches: a program that uses the bindings by itself, before a device is opened here, and is told that there is no driver.
+#[test]
+fn other_users_of_the_bindings_find_the_driver() {
+    let _alone = alone();
+    for (kind, variable, binding) in
+        [("cuda", "KERNEL_AD_LIBCUDA", "cust"), ("hip", "KERNEL_AD_LIBAMDHIP64", "hip-sys")]
+    {
+        let said = child(variable, library(kind).to_str().unwrap(), binding);
+        assert!(said.contains("counted 1"), "{said}");
+        assert!(child(variable, "/nowhere/libdriver.so", binding).contains("counted 0"));
+    }
 }
