@@ -15,8 +15,8 @@
 //! `hip`, through the HIP runtime. Neither CUDA nor ROCm is needed to build or to start a program: drivers are opened when a
 //! device is asked for.
 //!
-//! The bindings' build scripts (of cust and hip-sys) look for an installation all the same. In a workspace of your own, copy the lines
-//! of kernel-ad's `.cargo/config.toml`, or set `CUDA_LIBRARY_PATH` and have ROCm's headers installed.
+//! The bindings' build scripts (of cust and hip-sys) look for an installation all the same. Where there is none, a workspace of your own
+//! needs the lines that kernel-ad's docs/launching.md shows.
 
 pub mod artifact;
 pub mod cpu;

@@ -27,3 +27,8 @@ pub mod retype;
 pub mod rules;
 
 pub use shadow_mem::args;
+
+/// The code in docs/launching.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/launching.md")]
+pub struct Launching;

@@ -174,3 +174,24 @@ fn tapes_follow_the_arguments() {
     let huge = unsafe { gradient.launch(Launch::new(2, 32), args![&x, &y, 64i32, i32::MAX]) };
     assert_eq!(huge.unwrap_err().0[0].code, Code::TapeTooLarge);
 }
+
+// Catches: a queued launch that loses its arguments, and one with a tape that nobody would look after.
+#[test]
+fn launches_can_be_queued() {
+    let device = Device::cpu();
+    let reverse = |name: &str, roles: &[Role]| device.compile(&kernel(name).reverse(roles).unwrap()).unwrap();
+    let stream = device.context().device().stream().unwrap();
+    let (x, y) = (device.pair(&[1.0f32, 2.0, 3.0]).unwrap(), device.pair(&[0.0f32; 3]).unwrap());
+    y.seed(&[1.0, 10.0, 100.0]).unwrap();
+    let (shape, cube) = (Launch::new(1, 32), reverse("cube", &[Dup, Dup, Const]));
+    // SAFETY: x and y have n = 3 elements.
+    unsafe { cube.program().queue(&stream, &shape, &args![x.place(), &y, 3i32].into()) }.unwrap();
+    stream.synchronize().unwrap();
+    near(&y.read().unwrap(), &[1.0, 8.0, 27.0]);
+    near(&x.shadow().unwrap(), &[3.0, 120.0, 2700.0]);
+    let logistic = reverse("logistic", &[Dup, Dup, Const, Const]);
+    // SAFETY: as above.
+    let refused = unsafe { logistic.program().queue(&stream, &shape, &args![&x, &y, 3i32, 5i32].into()) };
+    let problem = shadow_mem::LaunchProblem::NoTape;
+    assert!(matches!(refused, Err(gpu_runtime::Error::Launch(e)) if e.problem == problem));
+}
