@@ -46,6 +46,9 @@ pub(super) fn compute<'t>(
     if let Some(op) = plain {
         return Some(b.binary(op, args[0], args[1]));
     }
+    if words.last() == Some(&"cc") || matches!(words[0], "addc" | "subc" | "madc") {
+        return extended(m, b, words, &args, signed);
+    }
     match (words, &args[..]) {
         (["min" | "max"], &[x, y]) => {
             let less = b.icmp(if signed { IntPred::Slt } else { IntPred::Ult }, x, y);
@@ -71,30 +74,6 @@ pub(super) fn compute<'t>(
             let p = b.int_math(if signed { IntFn::MulhiS } else { IntFn::MulhiU }, &[x, y], ty);
             Some(b.binary(BinOp::Add, p, z))
         }
-        (["mad", "lo", "cc"], &[x, y, z]) => {
-            let p = b.binary(BinOp::Mul, x, y);
-            let sum = b.binary(BinOp::Add, p, z);
-            m.carry = Some(b.icmp(IntPred::Ult, sum, p));
-            Some(sum)
-        }
-        (["madc", "hi"], &[x, y, z]) => {
-            let carry = m.carry.take()?;
-            let p = b.int_math(if signed { IntFn::MulhiS } else { IntFn::MulhiU }, &[x, y], ty);
-            let sum = b.binary(BinOp::Add, p, z);
-            let c = b.cast(CastOp::ZExt, carry, ty);
-            Some(b.binary(BinOp::Add, sum, c))
-        }
-        (["add", "cc"], &[x, y]) => {
-            let sum = b.binary(BinOp::Add, x, y);
-            m.carry = Some(b.icmp(IntPred::Ult, sum, x));
-            Some(sum)
-        }
-        (["addc"], &[x, y]) => {
-            let carry = m.carry.take()?;
-            let sum = b.binary(BinOp::Add, x, y);
-            let c = b.cast(CastOp::ZExt, carry, ty);
-            Some(b.binary(BinOp::Add, sum, c))
-        }
         (["sad"], &[x, y, z]) => {
             Some(b.int_math(if signed { IntFn::SadS } else { IntFn::SadU }, &[x, y, z], ty))
         }
@@ -116,6 +95,48 @@ pub(super) fn compute<'t>(
         }
         _ => None,
     }
+}
+
+/// Sums, differences and products of extended precision: `addc`, `subc` and `madc` take the carry (or borrow), `.cc` leaves one.
+fn extended(
+    m: &mut Machine<'_, '_>,
+    b: &mut KernelBuilder,
+    words: &[&str],
+    args: &[Value],
+    signed: bool,
+) -> Option<Value> {
+    let (words, leaves) = match words.split_last()? {
+        (&"cc", rest) => (rest, true),
+        _ => (words, false),
+    };
+    let (x, y) = match (words, args) {
+        (["add" | "addc" | "sub" | "subc"], &[x, y]) => (x, y),
+        (["mad" | "madc", "lo"], &[x, y, z]) => (b.binary(BinOp::Mul, x, y), z),
+        (["mad" | "madc", "hi"], &[x, y, z]) => {
+            let ty = b.k.ty(x);
+            (b.int_math(if signed { IntFn::MulhiS } else { IntFn::MulhiU }, &[x, y], ty), z)
+        }
+        _ => return None,
+    };
+    let minus = words[0].starts_with("sub");
+    // One step: the result, and whether it went over.
+    let step = |b: &mut KernelBuilder, x: Value, y: Value| {
+        let r = b.binary(if minus { BinOp::Sub } else { BinOp::Add }, x, y);
+        let over = if minus { b.icmp(IntPred::Ult, x, y) } else { b.icmp(IntPred::Ult, r, x) };
+        (r, over)
+    };
+    let (mut r, mut over) = step(b, x, y);
+    if words[0].ends_with('c') {
+        let ty = b.k.ty(x);
+        let carry = m.carry?;
+        let carry = b.cast(CastOp::ZExt, carry, ty);
+        let (with, again) = step(b, r, carry);
+        (r, over) = (with, b.binary(BinOp::Or, over, again));
+    }
+    if leaves {
+        m.carry = Some(over);
+    }
+    Some(r)
 }
 
 /// Shifts. The count has 32 bits; counts beyond the width give zero or the sign in PTX, poison in LLVM.

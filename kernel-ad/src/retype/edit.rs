@@ -2,6 +2,7 @@
 
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
+use smallvec::smallvec;
 
 /// Replaces values by others in every operand; chains are followed.
 pub(super) fn replace(k: &mut Kernel, pairs: &[(Value, Value)]) {
@@ -108,5 +109,34 @@ pub(super) fn from_float(k: &Kernel, v: Value) -> Option<(Value, Type)> {
     match k.def_op(v)? {
         Op::Cast { op: CastOp::Bitcast, a, .. } if k.ty(*a).is_float() => Some((*a, k.ty(*a))),
         _ => None,
+    }
+}
+
+/// Pins results of instructions to values that `f` gives, which may stand before the instruction.
+pub(super) fn pin(k: &mut Kernel, mut f: impl FnMut(&mut KernelBuilder<'_>, Inst) -> Option<Value>) {
+    let all: Vec<Inst> = k.iter_insts().map(|(_, i)| i).collect();
+    let mut pairs = Vec::new();
+    for i in all {
+        let Some(r) = k.insts[i].result else { continue };
+        let at = behind(k, r);
+        let mut b = KernelBuilder::new(k);
+        b.at = at;
+        b.loc = b.k.insts[i].loc;
+        let Some(slope) = f(&mut b, i) else { continue };
+        let ty = b.k.ty(r);
+        let op = Op::Math {
+            func: MathFn::Pin,
+            flavor: Flavor::Library,
+            args: smallvec![r, slope],
+            fmf: Fmf::empty(),
+        };
+        pairs.push((r, b.value(op, ty)));
+    }
+    replace(k, &pairs);
+    for &(r, pin) in &pairs {
+        let i = k.def_inst(pin).expect("just made");
+        if let Op::Math { args, .. } = &mut k.insts[i].op {
+            args[0] = r;
+        }
     }
 }

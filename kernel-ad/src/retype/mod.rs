@@ -7,6 +7,8 @@
 //! * loads and stores of integers where floats lie are loads and stores of floats ([`memory`]);
 //! * what only moves bits moves floats ([`webs`], [`lanes`]);
 //! * bits with a meaning are the operation that they stand for ([`patterns`]);
+//! * large angles that are reduced with the digits of 2/pi keep their derivative ([`reduction`]);
+//! * what is chosen at single points only has the slope of what is chosen around them ([`points`]);
 //! * whatever is computed with the bits of a float has a *twin* that carries its derivative ([`twins`]), or is marked as having
 //!   none that is known.
 
@@ -15,6 +17,8 @@ mod edit;
 mod lanes;
 mod memory;
 mod patterns;
+mod points;
+mod reduction;
 mod rounding;
 #[cfg(test)]
 mod tests;
@@ -30,6 +34,7 @@ use crate::kernel::*;
 pub fn retype(k: &mut Kernel, roles: &Roles) {
     crate::canon::drop_unreachable(k);
     aggregates::take_apart(k);
+    reduction::mark(k);
     moves(k);
     let cfg = Cfg::new(k);
     let prov = Provenance::new(k, &cfg, roles);
@@ -41,6 +46,7 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
         }
         moves(k);
     }
+    points::mark(k);
     rounding::mark(k);
     twins::insert(k);
     clean::remove_dead_code(k);
@@ -74,7 +80,14 @@ fn declared(roles: &Roles, base: Base) -> Option<FloatTy> {
 /// True when derivatives are carried by twins: what is differentiated is then rounded, whatever it is computed in.
 pub fn counts_bits(k: &Kernel) -> bool {
     k.iter_insts().any(|(_, i)| match &k.insts[i].op {
-        Op::Math { func: MathFn::Pin, args, .. } => k.as_const(args[1]).is_none(),
+        Op::Math { func: MathFn::Pin, args, .. } => {
+            let from_bits = match k.def_op(args[0]) {
+                Some(Op::Cast { op, .. }) => matches!(op, CastOp::Bitcast | CastOp::SiToFp | CastOp::UiToFp),
+                Some(Op::Math { func, .. }) => matches!(func, MathFn::FromInt | MathFn::FromUint),
+                _ => false,
+            };
+            from_bits && k.as_const(args[1]).is_none()
+        }
         _ => false,
     })
 }

@@ -5,7 +5,6 @@
 
 use super::edit;
 use crate::kernel::*;
-use smallvec::smallvec;
 use std::collections::HashSet;
 
 /// Marks such sums: their value, without a derivative.
@@ -37,29 +36,11 @@ pub(super) fn mark(k: &mut Kernel) {
             }
         }
     }
-    let mut pairs = Vec::new();
-    for v in rounded {
-        let at = edit::behind(k, v);
-        let ty = k.ty(v);
-        let zero = k.zero(ty);
-        let mut b = KernelBuilder::new(k);
-        b.at = at;
-        let op = Op::Math {
-            func: MathFn::Pin,
-            flavor: Flavor::Library,
-            args: smallvec![v, zero],
-            fmf: Fmf::empty(),
-        };
-        pairs.push((v, b.value(op, ty)));
-    }
-    // The mark itself goes on reading the sum.
-    edit::replace(k, &pairs);
-    for &(v, pin) in &pairs {
-        let i = k.def_inst(pin).expect("just made");
-        if let Op::Math { args, .. } = &mut k.insts[i].op {
-            args[0] = v;
-        }
-    }
+    edit::pin(k, |b, i| {
+        let r = b.k.insts[i].result.filter(|r| rounded.contains(r))?;
+        let ty = b.k.ty(r);
+        Some(b.k.zero(ty))
+    });
 }
 
 /// Sums that count as rounding round to their own format also where everything is computed in doubles: bits are exact.

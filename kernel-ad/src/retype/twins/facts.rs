@@ -245,7 +245,7 @@ fn visit(k: &Kernel, i: Inst, ty: Type, of: &SecondaryMap<Value, Fact>) -> Fact 
 
 /// True for sums that count as rounding.
 pub fn is_rounded(k: &Kernel, x: Value) -> bool {
-    matches!(k.def_op(x), Some(Op::Math { func: MathFn::Pin, .. }))
+    matches!(k.def_op(x), Some(Op::Math { func: MathFn::Pin, args, .. }) if k.as_const(args[1]).is_some())
 }
 
 fn binary(

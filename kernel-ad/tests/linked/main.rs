@@ -1,0 +1,252 @@
+//! Kernels into which clang has linked and inlined libdevice, as it does when it has a CUDA toolkit: what is left of a function is
+//! arithmetic and the handling of bits. Every function that has a derivative must get it, or be refused.
+//!
+//! The reference is the derivative of the same kernel with the function still called by its name, in doubles.
+
+mod table;
+
+use kernel_ad::case::{Arg, ArgKind, Case, Data, Image};
+use kernel_ad::check::{Engine, Interpreter, Program};
+use kernel_ad::compile::CompileOptions;
+use kernel_ad::diag::Diagnostics;
+use kernel_ad::emit::gpu::Libraries;
+use kernel_ad::grad::{self, Gradient};
+use kernel_ad::interp::Options;
+use kernel_ad::kernel::Kernel;
+use kernel_ad::read::{self, ModuleSource, ReadOptions};
+use shadow_mem::{ElemType, Role};
+use std::path::Path;
+use table::{Function, FUNCTIONS};
+
+/// A function in one format.
+struct Row {
+    function: &'static Function,
+    kernel: String,
+    ty: ElemType,
+}
+
+fn rows() -> Vec<Row> {
+    let formats = [ElemType::F32, ElemType::F64];
+    let all = FUNCTIONS.iter().enumerate().flat_map(|(i, function)| {
+        formats.map(|ty| Row { function, kernel: format!("{}_{i}_{}", function.name, name_of(ty)), ty })
+    });
+    all.collect()
+}
+
+fn name_of(ty: ElemType) -> &'static str {
+    if ty == ElemType::F32 {
+        "f32"
+    } else {
+        "f64"
+    }
+}
+
+fn source(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for r in rows {
+        let (ty, suffix) = if r.ty == ElemType::F32 { ("float", "f") } else { ("double", "") };
+        let code =
+            r.function.code.replace("F(", &format!("__nv_{}{suffix}(", r.function.name)).replace('T', ty);
+        text += &format!(
+            "extern \"C\" __global__ void {}(const {ty} *x, const {ty} *z, {ty} *y) {{\n\
+             int i = threadIdx.x; {ty} a = x[i], b = z[i], r; {code} y[i] = r; }}\n",
+            r.kernel
+        );
+    }
+    text
+}
+
+fn load(dir: &Path, text: &str, libdevice: Option<&Path>) -> ModuleSource {
+    let path = dir.join("functions.cu");
+    std::fs::write(&path, text).unwrap();
+    let mut extra_args = vec!["-O2".to_string(), "-funroll-loops".into(), "-fslp-vectorize".into()];
+    if let Some(p) = libdevice {
+        let p = p.display().to_string();
+        extra_args.extend(["-Xclang".into(), "-mlink-builtin-bitcode".into(), "-Xclang".into(), p]);
+    }
+    let compile = CompileOptions { extra_args, ..CompileOptions::default() };
+    read::load(&path, &ReadOptions { compile, ..ReadOptions::default() }).unwrap()
+}
+
+fn case(r: &Row, kernel: &str) -> Case {
+    let a: Vec<f64> = r.function.a.to_vec();
+    let b: Vec<f64> = (0..a.len()).map(|i| r.function.b[i % r.function.b.len()]).collect();
+    let arg = |name: &str, values: Vec<f64>, role| {
+        let data = Data::from_f64(r.ty, values);
+        let shadow = Data::zeros(r.ty, data.len());
+        Arg { name: name.into(), role, kind: ArgKind::Buffer { data, shadow } }
+    };
+    let zeros = vec![0.0; a.len()];
+    Case {
+        file: "linked".into(),
+        module: "functions.cu".into(),
+        kernel: kernel.into(),
+        grid: [1, 1, 1],
+        block: [a.len() as u32, 1, 1],
+        shared: 0,
+        arch: None,
+        functions: Default::default(),
+        args: vec![arg("x", a, Role::Dup), arg("z", b, Role::Dup), arg("y", zeros, Role::Dup)],
+        globals: vec![],
+    }
+}
+
+/// Contents and shadows after a run that starts with these shadows.
+fn run(g: &Gradient, case: &Case, wide: bool, shadows: [f64; 3]) -> Result<Image, Diagnostics> {
+    let mut image = Image::of(case);
+    for (l, s) in image.leaves.iter_mut().zip(shadows) {
+        l.shadow = Data::from_f64(l.ty, vec![s; l.data.len()]);
+    }
+    let mut options = Options::default();
+    if wide {
+        (image, options) = (image.widened(), Options::wide());
+    }
+    Interpreter(options).run(&Program::gradient(g), case, &mut image)?;
+    Ok(image)
+}
+
+/// Derivatives by both arguments for every element, and the function's values.
+struct Derivatives {
+    da: Vec<f64>,
+    db: Vec<f64>,
+    y: Vec<f64>,
+}
+
+fn reverse(k: &Kernel, case: &Case, wide: bool, seed: f64) -> Result<Derivatives, Diagnostics> {
+    let g = grad::reverse(k, &case.roles(), &Default::default())?;
+    let image = run(&g, case, wide, [0.0, 0.0, seed])?;
+    let of = |i: usize| image.leaves[i].shadow.to_f64().into_iter().map(|x| x / seed).collect();
+    Ok(Derivatives { da: of(0), db: of(1), y: image.leaves[2].data.to_f64() })
+}
+
+fn forward(k: &Kernel, case: &Case, by: [f64; 2]) -> Result<Vec<f64>, Diagnostics> {
+    let g = grad::tangent(k, &case.roles())?;
+    Ok(run(&g, case, false, [by[0], by[1], 0.0])?.leaves[2].shadow.to_f64())
+}
+
+/// What became of a function.
+enum Outcome {
+    /// The largest error of a derivative, relative.
+    Right(f64),
+    Refused(String),
+    Wrong(String),
+}
+
+fn first(e: &Diagnostics) -> String {
+    e.0.first().map_or(String::new(), |d| format!("{} {}", d.code, d.message))
+}
+
+/// How wrong a number may be: relative, by what it consists of.
+fn tolerance(ty: ElemType) -> f64 {
+    if ty == ElemType::F32 {
+        2e-4
+    } else {
+        1e-9
+    }
+}
+
+fn judge(r: &Row, linked: &ModuleSource, named: &ModuleSource) -> Outcome {
+    let case = case(r, &r.kernel);
+    let want = named.kernel(&r.kernel).and_then(|k| reverse(&k, &case, true, 1.0)).unwrap();
+    let kernel = match linked.kernel(&r.kernel) {
+        Ok(k) => k,
+        Err(e) => return Outcome::Refused(first(&e)),
+    };
+    if std::env::var("KAD_DUMP").is_ok() {
+        let mut k = kernel_ad::idiom::recognise(&kernel);
+        kernel_ad::retype::retype(&mut k, &case.roles());
+        println!("{}", kernel_ad::kernel::print(&k));
+    }
+    let got = match reverse(&kernel, &case, false, 1.0) {
+        Ok(d) => d,
+        Err(e) => return Outcome::Refused(first(&e)),
+    };
+    let (xs, zs) = (case_data(&case, 0), case_data(&case, 1));
+    let mut worst = 0.0f64;
+    let mut wrong = Vec::new();
+    let largest = if r.ty == ElemType::F32 { 1e37 } else { 1e300 };
+    let mut compare = |what: &str, got: &[f64], by: f64, expected: &dyn Fn(usize) -> (f64, f64)| {
+        for (i, &g) in got.iter().enumerate() {
+            let (w, scale) = expected(i);
+            if [w, w * by, want.y[i]].iter().any(|x| !x.is_finite() || x.abs() > largest) {
+                continue;
+            }
+            let error = (g - w).abs() / scale.max(1e-30);
+            worst = worst.max(error);
+            if !(error <= tolerance(r.ty)) {
+                wrong.push(format!("{what} at {:e}, {:e}: {g:e}, not {w:e}", xs[i], zs[i]));
+            }
+        }
+    };
+    // What a derivative is worth depends on the function's own size too: it is a polynomial that was fitted.
+    let scale = |i: usize, d: f64, x: f64| d.abs().max(0.01 * (want.y[i] / x).abs());
+    compare("value", &got.y, 1.0, &|i| (want.y[i], want.y[i].abs().max(1e-3)));
+    compare("da", &got.da, 1.0, &|i| (want.da[i], scale(i, want.da[i], xs[i])));
+    compare("db", &got.db, 1.0, &|i| (want.db[i], scale(i, want.db[i], zs[i])));
+    for by in [[1.0, 0.7], [-1e6, 3e5], [3e-6, 1e-5]] {
+        let tangent = match forward(&kernel, &case, by) {
+            Ok(t) => t,
+            Err(e) => return Outcome::Refused(format!("forward: {}", first(&e))),
+        };
+        compare(&format!("tangent by {by:?}"), &tangent, 1.0, &|i| {
+            let (p, q) = (want.da[i] * by[0], want.db[i] * by[1]);
+            (p + q, scale(i, want.da[i], xs[i]) * by[0].abs() + scale(i, want.db[i], zs[i]) * by[1].abs())
+        });
+    }
+    match reverse(&kernel, &case, false, 1e6) {
+        Ok(d) => compare("da of 1e6", &d.da, 1e6, &|i| (want.da[i], scale(i, want.da[i], xs[i]))),
+        Err(e) => return Outcome::Refused(first(&e)),
+    }
+    match wrong.is_empty() {
+        true => Outcome::Right(worst),
+        false => Outcome::Wrong(format!(
+            "{} numbers, {}",
+            wrong.len(),
+            wrong[..wrong.len().min(6)].join("\n        ")
+        )),
+    }
+}
+
+fn case_data(case: &Case, i: usize) -> Vec<f64> {
+    match &case.args[i].kind {
+        ArgKind::Buffer { data, .. } => data.to_f64(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_function_is_right_or_refused() {
+    let Some(libdevice) = Libraries::installed().libdevice() else {
+        eprintln!("skipped: libdevice was not found");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let library = dir.path().join("libdevice.bc");
+    std::fs::write(&library, libdevice).unwrap();
+    let only = std::env::var("KAD_ONLY").unwrap_or_default();
+    let rows: Vec<Row> = rows().into_iter().filter(|r| r.kernel.starts_with(&only)).collect();
+    let text = source(&rows);
+    let (linked, named) = (load(dir.path(), &text, Some(&library)), load(dir.path(), &text, None));
+    let mut counts = [0; 3];
+    for r in &rows {
+        let start = std::time::Instant::now();
+        let out =
+            std::panic::catch_unwind(|| judge(r, &linked, &named)).unwrap_or(Outcome::Wrong("panic".into()));
+        let t = start.elapsed().as_secs_f64();
+        match out {
+            Outcome::Right(e) => {
+                counts[0] += 1;
+                eprintln!("right    {} {e:.1e} ({t:.2} s)", r.kernel)
+            }
+            Outcome::Refused(e) => {
+                counts[1] += 1;
+                eprintln!("REFUSED  {} {e} ({t:.2} s)", r.kernel)
+            }
+            Outcome::Wrong(e) => {
+                counts[2] += 1;
+                eprintln!("WRONG    {} {e} ({t:.2} s)", r.kernel)
+            }
+        }
+    }
+    eprintln!("right, refused, wrong: {counts:?}");
+}
