@@ -224,6 +224,9 @@ fn lanewise(k: &Kernel, inst: Inst) -> Option<(Rule, Fmf, Flavor)> {
         Op::Math { func: MathFn::Fma, args, fmf, .. } if infinite(k, args[0]) || infinite(k, args[1]) => {
             Some((Rule::Lanewise(vec![None, None, Some(formula::d())]), *fmf, Flavor::Library))
         }
+        Op::Math { func: MathFn::Mul, args, fmf, .. } if infinite(k, args[0]) || infinite(k, args[1]) => {
+            Some((Rule::Lanewise(vec![None, None]), *fmf, Flavor::Library))
+        }
         Op::Math { func, flavor, fmf, .. } => {
             // Nearest is right for all that a rounding direction is asked of.
             let flavor = if matches!(flavor, Flavor::Rounded { .. }) { Flavor::Library } else { *flavor };
@@ -243,6 +246,7 @@ fn special(k: &Kernel, op: BinOp, a: Value, b: Value) -> Option<Rule> {
     // Constants whose reciprocals are far from overflow and underflow.
     let constant = |v| crate::mathlib::float_constant(k, v).filter(|c| (1e-30..1e30).contains(&c.abs()));
     match op {
+        BinOp::FMul if infinite(k, a) || infinite(k, b) => Some(Rule::Lanewise(vec![None, None])),
         BinOp::FMul if a == b => Some(Rule::Lanewise(vec![Some((d() + d()) * x(0)), None])),
         BinOp::FDiv => match (constant(a), constant(b)) {
             // Of 1/x and the like: from the result, without another division.

@@ -6,7 +6,8 @@
 //! operand's adjoint grows by.
 //!
 //! Conventions where there is no derivative:
-//! * `fmax`, `fmin`: all of it goes to the chosen operand; to the second one when both are equal, or one is NaN.
+//! * `fmax`, `fmin`: all of it goes to the chosen operand. When both are equal, `fmax` takes the second one and `fmin` the first, so that
+//!   code which sorts two numbers has the derivative of both; the second one when one is NaN.
 //! * `fabs`, `hypot`, `norm*` at zero: 0, which is a subgradient. `saturate` at 0 and 1: 1.
 //! * `sqrt`, `cbrt`, `atan2` at zero, `asin`, `acos` at 1: infinite (NaN for `atan2`), unless the incoming derivative is zero;
 //!   then 0, so that values which were selected away do no harm.
@@ -119,7 +120,7 @@ pub(super) fn rule(f: MathFn, ty: FloatTy) -> Rule {
         Fmod | Remainder => all(vec![d(), -(d() * call(Rint, [(x0() - y()) / x1()]))]),
         Fdim => all(vec![when(x0(), Ogt, x1(), d(), c(0.0)), when(x0(), Ogt, x1(), -d(), c(0.0))]),
         Fmax | Fmaximum => all(vec![when(x0(), Ogt, x1(), d(), c(0.0)), when(x0(), Ogt, x1(), c(0.0), d())]),
-        Fmin | Fminimum => all(vec![when(x0(), Olt, x1(), d(), c(0.0)), when(x0(), Olt, x1(), c(0.0), d())]),
+        Fmin | Fminimum => all(vec![when(x0(), Ole, x1(), d(), c(0.0)), when(x0(), Ole, x1(), c(0.0), d())]),
         Copysign => {
             let sign = |f: Formula| call(Copysign, [c(1.0), f]);
             Rule::Lanewise(vec![Some(d() * (sign(x0()) * sign(x1()))), None])

@@ -12,8 +12,6 @@
 
 mod digits;
 mod slice;
-#[cfg(test)]
-mod tests;
 
 use super::edit;
 use crate::kernel::*;

@@ -18,8 +18,8 @@ use facts::{mantissa, Fact, FEWEST};
 use smallvec::smallvec;
 use std::collections::{HashMap, HashSet};
 
-/// Twins count in units of 2^52, so that neither floats nor doubles overflow.
-const SCALE: i32 = 52;
+/// Twins count in units of 2^92: derivatives up to 2^40 fit beside the bits of a zero double, whose unit is 2^-1074.
+const SCALE: i32 = 92;
 
 /// What a float that is made from an integer gets.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -307,8 +307,10 @@ impl Twins<'_> {
                 let mut b = at(k, v, i);
                 let p = power(&mut b, v, f);
                 let x = widen(&mut b, x);
-                let t = b.binary(BinOp::FDiv, x, p);
-                times(&mut b, t, pow2(mantissa(f) as i32 - SCALE))
+                // Half of the scale on either side, so that neither overflows.
+                let fewer = SCALE - mantissa(f) as i32;
+                let (x, p) = (times(&mut b, x, pow2(-fewer / 2)), times(&mut b, p, pow2(fewer - fewer / 2)));
+                b.binary(BinOp::FDiv, x, p)
             }
             Op::Cast { op: CastOp::FpToSi | CastOp::FpToUi, a, .. } => {
                 let mut b = at(k, v, i);
@@ -331,9 +333,10 @@ impl Twins<'_> {
                 let (x, y) = (self.twin(k, args[0]), self.twin(k, args[1]));
                 let pred = match func {
                     IntFn::Smax => IntPred::Sgt,
-                    IntFn::Smin => IntPred::Slt,
+                    // Of equal ones the larger and the smaller are not the same, so that their sum is that of both.
+                    IntFn::Smin => IntPred::Sle,
                     IntFn::Umax => IntPred::Ugt,
-                    _ => IntPred::Ult,
+                    _ => IntPred::Ule,
                 };
                 let mut b = at(k, v, i);
                 self.after(&mut b, &[x, y]);

@@ -245,7 +245,7 @@ fn edges_follow_the_conventions() {
     assert_eq!(at(Fabs, &[0.0], 0), 0.0);
     assert_eq!(at(Saturate, &[0.0], 0), 1.0);
     assert_eq!((at(Fmax, &[1.0, 1.0], 0), at(Fmax, &[1.0, 1.0], 1)), (0.0, 1.0));
-    assert_eq!((at(Fmin, &[1.0, 1.0], 0), at(Fmin, &[1.0, 1.0], 1)), (0.0, 1.0));
+    assert_eq!((at(Fmin, &[1.0, 1.0], 0), at(Fmin, &[1.0, 1.0], 1)), (1.0, 0.0));
     assert_eq!(at(Pow, &[0.0, 2.0], 0), 0.0);
     assert_eq!(at(Pow, &[0.0, 1.0], 0), 1.0);
     assert_eq!(at(Pow, &[0.0, 0.5], 0), f64::INFINITY);
