@@ -140,3 +140,17 @@ pub(super) fn pin(k: &mut Kernel, mut f: impl FnMut(&mut KernelBuilder<'_>, Inst
         }
     }
 }
+
+/// The instructions that use each value.
+pub(super) type Users = SecondaryMap<Value, Vec<Inst>>;
+
+/// Who uses what.
+pub(super) fn users(k: &Kernel) -> Users {
+    let mut of: Users = SecondaryMap::new();
+    for (_, i) in k.iter_insts() {
+        for v in k.insts[i].op.operands() {
+            of[v].push(i);
+        }
+    }
+    of
+}

@@ -9,17 +9,21 @@
 //! * bits with a meaning are the operation that they stand for ([`patterns`]);
 //! * large angles that are reduced with the digits of 2/pi keep their derivative ([`reduction`]);
 //! * what is chosen at single points only has the slope of what is chosen around them ([`points`]);
+//! * powers of two that are put on in steps act as one ([`scales`]);
 //! * whatever is computed with the bits of a float has a *twin* that carries its derivative ([`twins`]), or is marked as having
-//!   none that is known.
+//!   none that is known;
+//! * what a select does not choose has no derivative, not even one that is no number ([`guards`]).
 
 mod aggregates;
 mod edit;
+mod guards;
 mod lanes;
 mod memory;
 mod patterns;
 mod points;
 mod reduction;
 mod rounding;
+mod scales;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -48,7 +52,9 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
     }
     points::mark(k);
     rounding::mark(k);
+    scales::mark(k);
     twins::insert(k);
+    guards::place(k);
     clean::remove_dead_code(k);
 }
 
@@ -95,6 +101,7 @@ pub fn counts_bits(k: &Kernel) -> bool {
 /// Takes the marks out again that only differentiation reads.
 pub fn strip(k: &mut Kernel) {
     rounding::fix(k);
+    reduction::fix(k);
     let pins: Vec<(Value, Value)> = k
         .iter_insts()
         .filter_map(|(_, i)| match &k.insts[i].op {

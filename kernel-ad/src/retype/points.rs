@@ -3,7 +3,7 @@
 //! * A function that is odd is often computed from the size of its argument and given the argument's sign by bits. At zero the size
 //!   has a kink and the function has none: where a kernel uses the bits of `x`, the size of `x` changes as its sign says, at zero too.
 //! * `x == 0 ? x + x : f(x)` and `trunc(x) == x ? 0 * x : f(x)` put in a zero with the right sign where `f(x)` is zero anyway. The
-//!   slope there is that of `f`.
+//!   slope there is that of `f`. Where `f(x)` is not at hand, as in powers, such a zero has the slope 0.
 
 use super::edit;
 use crate::cfg::Cfg;
@@ -15,6 +15,7 @@ pub(super) fn mark(k: &mut Kernel) {
     signed_sizes(k);
     hoist_patched(k);
     patches(k);
+    special_ways(k);
 }
 
 /// Sizes of numbers whose bits are used too.
@@ -48,31 +49,29 @@ fn signed_sizes(k: &mut Kernel) {
 fn patches(k: &mut Kernel) {
     edit::pin(k, |b, i| {
         let Op::Select { cond, a, b: other, .. } = b.k.insts[i].op else { return None };
-        let (equal, patch, smooth) = match b.k.def_op(cond)? {
-            Op::FCmp { pred: FloatPred::Oeq, .. } => (cond, a, other),
-            Op::FCmp { pred: FloatPred::Une, .. } => (cond, other, a),
-            Op::Binary { op: BinOp::Or, .. } => (cond, a, other),
-            _ => return None,
+        let (patch, smooth, equality) = match b.k.def_op(cond)? {
+            Op::FCmp { pred: FloatPred::Oeq, .. } => (a, other, true),
+            Op::FCmp { pred: FloatPred::Une, .. } => (other, a, true),
+            _ => (a, other, false),
         };
-        is_patch(b.k, equal, patch).then_some(smooth)
+        let zero = equality && is_zero_of(b.k, patch);
+        let twice = || {
+            doubled(b.k, patch).is_some_and(|x| match b.k.def_op(cond) {
+                Some(Op::FCmp { a, b: other, .. }) if equality => is_special(b.k, *a, *other, x),
+                _ => is_exceptional(b.k, cond, x),
+            })
+        };
+        (zero || twice()).then_some(smooth)
     });
 }
 
-/// True when `patch`, the value where `equal` holds, is a zero (or no number) with the sign of something.
-fn is_patch(k: &Kernel, equal: Value, patch: Value) -> bool {
-    let zero = |v: Value| crate::mathlib::float_constant(k, v) == Some(0.0);
-    match k.def_op(patch) {
-        Some(Op::Binary { op: BinOp::FMul, a, b, .. }) => {
-            let compares =
-                matches!(k.def_op(equal), Some(Op::FCmp { pred: FloatPred::Oeq | FloatPred::Une, .. }));
-            compares && (zero(*a) || zero(*b))
-        }
-        Some(Op::Math { func: MathFn::Mul, args, .. }) => {
-            let compares =
-                matches!(k.def_op(equal), Some(Op::FCmp { pred: FloatPred::Oeq | FloatPred::Une, .. }));
-            compares && args.iter().any(|&v| zero(v))
-        }
-        _ => doubled(k, patch).is_some_and(|x| is_exceptional(k, equal, x)),
+/// True for `0 * x`: a zero, or no number.
+fn is_zero_of(k: &Kernel, v: Value) -> bool {
+    let zero = |v: &Value| crate::mathlib::float_constant(k, *v) == Some(0.0);
+    match k.def_op(v) {
+        Some(Op::Binary { op: BinOp::FMul, a, b, .. }) => zero(a) || zero(b),
+        Some(Op::Math { func: MathFn::Mul, args, .. }) => args.iter().any(zero),
+        _ => false,
     }
 }
 
@@ -90,25 +89,78 @@ fn doubled(k: &Kernel, v: Value) -> Option<Value> {
     }
 }
 
-/// True when the condition holds for zero, infinity and what is no number only.
-fn is_exceptional(k: &Kernel, cond: Value, x: Value) -> bool {
-    let is_x = |mut v: Value| loop {
+/// True when `x` or its size is compared with zero or infinity.
+fn is_special(k: &Kernel, a: Value, b: Value, x: Value) -> bool {
+    let special =
+        |v: Value| crate::mathlib::float_constant(k, v).is_some_and(|c| c == 0.0 || c.is_infinite());
+    is_size_of(k, a, x) && special(b) || is_size_of(k, b, x) && special(a)
+}
+
+fn is_size_of(k: &Kernel, mut v: Value, x: Value) -> bool {
+    loop {
         match k.def_op(v) {
             _ if v == x => return true,
             Some(Op::Math { func: MathFn::Fabs | MathFn::Pin, args, .. }) => v = args[0],
             _ => return false,
         }
-    };
-    let special =
-        |v: Value| crate::mathlib::float_constant(k, v).is_some_and(|c| c == 0.0 || c.is_infinite());
+    }
+}
+
+/// True when the condition holds for zero, infinity and what is no number only.
+fn is_exceptional(k: &Kernel, cond: Value, x: Value) -> bool {
     match k.def_op(cond) {
-        Some(Op::FCmp { pred: FloatPred::Oeq | FloatPred::Une | FloatPred::Ueq, a, b, .. }) => {
-            is_x(*a) && special(*b) || is_x(*b) && special(*a)
-        }
-        Some(Op::FCmp { pred: FloatPred::Uno, a, .. }) => is_x(*a),
+        Some(Op::FCmp { pred: FloatPred::Oeq | FloatPred::Ueq, a, b, .. }) => is_special(k, *a, *b, x),
+        Some(Op::FCmp { pred: FloatPred::Uno, a, .. }) => is_size_of(k, *a, x),
         Some(Op::Binary { op: BinOp::Or, a, b, .. }) => is_exceptional(k, *a, x) && is_exceptional(k, *b, x),
         Some(Op::Binary { op: BinOp::And, a, b, .. }) => is_exceptional(k, *a, x) || is_exceptional(k, *b, x),
+        // `p || q` and `p && q` that must not look at `q` too soon.
+        Some(Op::Select { cond, a, b, .. }) => match (k.as_int(*a), k.as_int(*b)) {
+            (Some(n), None) if n != 0 => is_exceptional(k, *cond, x) && is_exceptional(k, *b, x),
+            (None, Some(0)) => is_exceptional(k, *cond, x) || is_exceptional(k, *a, x),
+            _ => false,
+        },
         _ => false,
+    }
+}
+
+/// What is made of `x` on a way that is taken for zero, infinity and what is no number only, and that no other value could stand in for:
+/// `x + x`, and bits put together.
+fn special_ways(k: &mut Kernel) {
+    let cfg = Cfg::new(k);
+    let mut flat: HashSet<Inst> = HashSet::new();
+    for &block in &k.layout {
+        let Op::CondBr { cond, then, .. } = k.insts[k.terminator(block)].op else { continue };
+        let Some(x) = compared(k, cond).filter(|&x| is_exceptional(k, cond, x)) else { continue };
+        if cfg.preds(then) != [block] {
+            continue;
+        }
+        flat.extend(k.blocks[then].insts.iter().copied().filter(|&i| match &k.insts[i].op {
+            Op::Cast { op: CastOp::Bitcast, a, .. } => {
+                k.ty(*a).is_int() && k.insts[i].result.is_some_and(|r| k.ty(r).is_float())
+            }
+            Op::Select { .. } => false,
+            _ => k.insts[i].result.and_then(|r| doubled(k, r)) == Some(x),
+        }));
+    }
+    edit::pin(k, |b, i| {
+        let ty = b.k.ty(b.k.insts[i].result?);
+        flat.contains(&i).then(|| b.k.zero(ty))
+    });
+}
+
+/// The number that the first comparison of a condition is about.
+fn compared(k: &Kernel, cond: Value) -> Option<Value> {
+    match k.def_op(cond)? {
+        Op::FCmp { a, .. } => {
+            let mut v = *a;
+            while let Some(Op::Math { func: MathFn::Fabs | MathFn::Pin, args, .. }) = k.def_op(v) {
+                v = args[0];
+            }
+            Some(v)
+        }
+        Op::Binary { op: BinOp::Or | BinOp::And, a, .. } => compared(k, *a),
+        Op::Select { cond, .. } => compared(k, *cond),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The reference is the derivative of the same kernel with the function still called by its name, in doubles.
 
+mod ladder;
 mod table;
 
 use kernel_ad::case::{Arg, ArgKind, Case, Data, Image};
@@ -15,7 +16,7 @@ use kernel_ad::interp::Options;
 use kernel_ad::kernel::Kernel;
 use kernel_ad::read::{self, ModuleSource, ReadOptions};
 use shadow_mem::{ElemType, Role};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use table::{Function, FUNCTIONS, OPEN};
 
 /// A function in one format.
@@ -56,13 +57,26 @@ fn source(rows: &[Row]) -> String {
     text
 }
 
-fn load(dir: &Path, text: &str, libdevice: Option<&Path>) -> ModuleSource {
-    let path = dir.join("functions.cu");
+/// Where libdevice was put for clang; says so when it is not there.
+fn library(dir: &Path) -> Option<PathBuf> {
+    let Some(bitcode) = Libraries::installed().libdevice() else {
+        eprintln!("skipped: libdevice was not found");
+        return None;
+    };
+    let path = dir.join("libdevice.bc");
+    std::fs::write(&path, bitcode).unwrap();
+    Some(path)
+}
+
+/// A module as clang makes it with `-O2`, with a library linked in as it does with that of a toolkit.
+fn compiled(dir: &Path, text: &str, library: Option<&Path>) -> ModuleSource {
+    let path = dir.join("module.cu");
     std::fs::write(&path, text).unwrap();
-    let mut extra_args = vec!["-O2".to_string(), "-funroll-loops".into(), "-fslp-vectorize".into()];
-    if let Some(p) = libdevice {
-        let p = p.display().to_string();
-        extra_args.extend(["-Xclang".into(), "-mlink-builtin-bitcode".into(), "-Xclang".into(), p]);
+    let mut extra_args: Vec<String> = ["-O2", "-funroll-loops", "-fslp-vectorize"].map(String::from).into();
+    if let Some(p) = library {
+        for word in ["-mlink-builtin-bitcode", &p.display().to_string()] {
+            extra_args.extend(["-Xclang".to_string(), word.to_string()]);
+        }
     }
     let compile = CompileOptions { extra_args, ..CompileOptions::default() };
     read::load(&path, &ReadOptions { compile, ..ReadOptions::default() }).unwrap()
@@ -152,11 +166,6 @@ fn judge(r: &Row, linked: &ModuleSource, named: &ModuleSource) -> Outcome {
         Ok(k) => k,
         Err(e) => return Outcome::Refused(first(&e)),
     };
-    if std::env::var("KAD_DUMP").is_ok() {
-        let mut k = kernel_ad::idiom::recognise(&kernel);
-        kernel_ad::retype::retype(&mut k, &case.roles());
-        println!("{}", kernel_ad::kernel::print(&k));
-    }
     let got = match reverse(&kernel, &case, false, 1.0) {
         Ok(d) => d,
         Err(e) => return Outcome::Refused(first(&e)),
@@ -214,19 +223,16 @@ fn case_data(case: &Case, i: usize) -> Vec<f64> {
     }
 }
 
+// Catches: a function of libdevice that is differentiated wrongly once clang has inlined it, in whatever range; and a list of exceptions
+// that is not true any more.
 #[test]
 fn every_function_is_right_or_refused() {
-    let Some(libdevice) = Libraries::installed().libdevice() else {
-        eprintln!("skipped: libdevice was not found");
-        return;
-    };
     let dir = tempfile::tempdir().unwrap();
-    let library = dir.path().join("libdevice.bc");
-    std::fs::write(&library, libdevice).unwrap();
-    let only = std::env::var("KAD_ONLY").unwrap_or_default();
-    let rows: Vec<Row> = rows().into_iter().filter(|r| r.kernel.starts_with(&only)).collect();
+    let Some(library) = library(dir.path()) else { return };
+    let rows = rows();
     let text = source(&rows);
-    let (linked, named) = (load(dir.path(), &text, Some(&library)), load(dir.path(), &text, None));
+    let linked = compiled(dir.path(), &text, Some(&library));
+    let named = compiled(dir.path(), &text, None);
     let outcomes: Vec<Outcome> = rows.iter().map(|r| judge(r, &linked, &named)).collect();
     let mut surprises = Vec::new();
     for (r, out) in rows.iter().zip(&outcomes) {

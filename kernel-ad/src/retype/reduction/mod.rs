@@ -43,6 +43,25 @@ pub(super) fn mark(k: &mut Kernel) {
     });
 }
 
+/// Where everything is computed in doubles, the bits of a float are still those of a float: the angle is rounded before it is reduced. What rounding
+/// took is put back, so that the rest is as smooth as the angle.
+pub(super) fn fix(k: &mut Kernel) {
+    let narrow: HashMap<Value, Reduced> =
+        reduced_angles(k).into_iter().filter(|r| k.ty(r.rest) == Type::F32).map(|r| (r.rest, r)).collect();
+    edit::each(k, |b, i| {
+        let Op::Math { func: MathFn::Pin, args, .. } = &b.k.insts[i].op else { return None };
+        let found = *narrow.get(&args[0])?;
+        let bits = b.cast(CastOp::Bitcast, found.angle, Type::I32);
+        let rounded = b.cast(CastOp::Bitcast, bits, Type::F32);
+        let [x, y] = match found.of_size {
+            true => [found.angle, rounded].map(|x| b.math(MathFn::Fabs, &[x], Fmf::empty())),
+            false => [found.angle, rounded],
+        };
+        let rest = b.binary(BinOp::FSub, x, y);
+        Some(b.binary(BinOp::FAdd, found.rest, rest))
+    });
+}
+
 /// All reduced angles.
 pub(super) fn reduced_angles(k: &Kernel) -> Vec<Reduced> {
     let digits = |g: &GlobalVar| g.is_const && g.init.as_deref().is_some_and(digits::are_digits);
@@ -141,13 +160,8 @@ fn examine(w: &Whole<'_>, made: &SecondaryMap<Value, Option<u32>>, v: Value) -> 
 fn angle_of(w: &Whole<'_>, made: &SecondaryMap<Value, Option<u32>>, v: Value) -> Option<Value> {
     let k = w.k;
     let (mut seen, mut work, mut found) = (HashSet::from([v]), vec![v], None);
+    let mut is_only = |x: Value| found.replace(x).is_none_or(|other| other == x);
     while let Some(v) = work.pop() {
-        if k.ty(v).is_float() && made[v].is_none() && k.as_const(v).is_none() {
-            if found.replace(v).is_some_and(|other| other != v) {
-                return None;
-            }
-            continue;
-        }
         let Some(op) = k.def_op(v) else { continue };
         let mut from: Vec<Value> = op.operands().to_vec();
         if let Op::Load { ptr, .. } = op {
@@ -157,7 +171,18 @@ fn angle_of(w: &Whole<'_>, made: &SecondaryMap<Value, Option<u32>>, v: Value) ->
                 _ => None,
             }));
         }
-        work.extend(from.into_iter().filter(|&v| seen.insert(v)));
+        let takes_bits = matches!(op, Op::Cast { op: CastOp::Bitcast, .. });
+        for x in from.into_iter().filter(|&x| k.as_const(x).is_none()) {
+            // The angle may come from another reduced angle, by a longer way.
+            let near = made[x].is_some_and(|steps| steps <= STEPS);
+            if k.ty(x).is_float() && (takes_bits || !near) {
+                if !is_only(x) {
+                    return None;
+                }
+            } else if seen.insert(x) {
+                work.push(x);
+            }
+        }
     }
     found
 }
