@@ -64,7 +64,7 @@ fn library(dir: &Path) -> Option<PathBuf> {
         return None;
     };
     let path = dir.join("libdevice.bc");
-    std::fs::write(&path, bitcode).unwrap();
+    std::fs::write(&path, &bitcode.bytes).unwrap();
     Some(path)
 }
 
