@@ -349,6 +349,9 @@ pub struct SourceArgs {
     /// GPU that the source is compiled for [default: sm_70, gfx90a]
     #[arg(long, value_name = "sm_80|gfx90a")]
     pub arch: Option<String>,
+    /// Threads of a warp, for a .hip file and processors that have both (gfx10 and later) [default: the processor's]
+    #[arg(long, value_name = "32|64")]
+    pub warp_size: Option<u32>,
     /// Folder of included files; may be repeated
     #[arg(long, short = 'I', value_name = "DIR")]
     pub include: Vec<PathBuf>,
@@ -375,6 +378,7 @@ impl SourceArgs {
         ReadOptions {
             compile: CompileOptions {
                 arch: self.arch.clone(),
+                warp_size: self.warp_size,
                 cuda_path: self.cuda_path.clone(),
                 rocm_path: self.rocm_path.clone(),
                 includes: self.include.clone(),

@@ -149,7 +149,7 @@ fn finish(artifact: &Artifact, out: &OutputArgs, json: bool) -> Result<Outcome> 
         output::print_json(&json!({
             "output": out.output.display().to_string(), "bytes": artifact.bytes.len(),
             "manifest": manifest.map(|p| p.display().to_string()), "symbol": m.symbol, "kernel": m.kernel,
-            "mode": m.mode, "target": m.target, "stats": m.stats, "tape": m.tape, "assumptions": m.assumptions,
+            "mode": m.mode, "target": m.target, "form": m.form, "stats": m.stats, "tape": m.tape, "assumptions": m.assumptions,
             "reverse": m.reverse.as_ref().map(|r| &r.symbol),
         }));
     } else {

@@ -14,6 +14,8 @@ use std::process::Command;
 pub struct CompileOptions {
     /// `sm_80`, `gfx90a`, ...; by default `sm_80` for `.cu` and `gfx90a` for `.hip`.
     pub arch: Option<String>,
+    /// Threads of a warp, for AMD processors that can run with 32 and with 64 (gfx10 and later); by default the processor's own.
+    pub warp_size: Option<u32>,
     /// A CUDA toolkit, whose headers are used instead of ours.
     pub cuda_path: Option<PathBuf>,
     /// A ROCm installation, whose headers are used instead of ours.
@@ -92,6 +94,9 @@ fn cuda_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path) 
     if !arch.starts_with("sm_") {
         return Err(bad_arch(arch, "a CUDA source needs one like `sm_80`").into());
     }
+    if opts.warp_size.is_some_and(|n| n != 32) {
+        return Err(Diagnostic::new(Code::BadTarget, "NVIDIA's processors have warps of 32 threads").into());
+    }
     command
         .args(["-x", "cuda", "-std=c++17", "-Wno-unknown-cuda-version"])
         .arg(format!("--offload-arch={arch}"));
@@ -120,6 +125,16 @@ fn hip_arguments(command: &mut Command, opts: &CompileOptions, scratch: &Path, c
         return Err(bad_arch(arch, "a HIP source needs one like `gfx90a`").into());
     }
     command.args(["-x", "hip", "-std=c++17"]).arg(format!("--offload-arch={arch}"));
+    match (opts.warp_size, arch.starts_with("gfx9")) {
+        (None, _) | (Some(64), true) => {}
+        (Some(32), false) => drop(command.arg("-mno-wavefrontsize64")),
+        (Some(64), false) => drop(command.arg("-mwavefrontsize64")),
+        (Some(n), _) => {
+            let sizes = if arch.starts_with("gfx9") { "64" } else { "32 and 64" };
+            let d = Diagnostic::new(Code::BadTarget, format!("`{arch}` has no warps of {n} threads"));
+            return Err(d.help(format!("it has warps of {sizes}")).into());
+        }
+    }
     if opts.keep_functions {
         // Otherwise everything but kernels becomes internal, and what is not called goes.
         command.arg("-fgpu-rdc");

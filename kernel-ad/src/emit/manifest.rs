@@ -5,6 +5,7 @@ use crate::diag::Result;
 use crate::grad::{primal_specs, Gradient, Roles};
 use crate::kernel::*;
 use shadow_mem::{Assumption, Form, Manifest, Mode, Role, Stats, TapeLayout, TapeSpec, MANIFEST_VERSION};
+use std::collections::BTreeSet;
 
 /// The manifest of what is to be emitted.
 pub fn manifest(subject: &Subject<'_>, target: &Target, form: Form, layout: TapeLayout) -> Result<Manifest> {
@@ -68,7 +69,7 @@ fn common(k: &Kernel, target: &Target, form: Form) -> Manifest {
         form: Some(form),
         warp_size: k.source.warp_size,
         params: Vec::new(),
-        shared_bytes: shared.iter().map(|g| g.bytes).sum(),
+        shared_bytes: used_shared_bytes(k),
         dynamic_shared: shared.iter().any(|g| g.bytes == 0),
         local_bytes: locals.sum(),
         max_threads: required.or(k.bounds.max_threads),
@@ -77,4 +78,16 @@ fn common(k: &Kernel, target: &Target, form: Form) -> Manifest {
         assumptions: promised(k),
         stats: Stats::default(),
     }
+}
+
+/// Static shared memory of the variables that the code names: an augmented kernel has no use for shadows, and LLVM drops them.
+fn used_shared_bytes(k: &Kernel) -> u64 {
+    let operands = k.iter_insts().flat_map(|(_, i)| k.insts[i].op.operands());
+    let used: BTreeSet<Global> = operands
+        .filter_map(|v| match k.as_const(v) {
+            Some(Const::Global(g)) => Some(*g),
+            _ => None,
+        })
+        .collect();
+    used.iter().map(|g| &k.globals[*g]).filter(|g| g.space == AddrSpace::Shared).map(|g| g.bytes).sum()
 }

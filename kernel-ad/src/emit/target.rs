@@ -131,7 +131,8 @@ impl Target {
     }
 }
 
-/// ROCm makes and documents code objects of version 5 since 6.0; those of version 4 it has loaded since 4.1 (AMDGPU's user guide in LLVM).
+/// The runtime that certainly fills the hidden arguments of version 5: clang's default since LLVM 18 (D129818), which ROCm 6 brought. Debian's 5.2
+/// does not know that of dynamic shared memory. Version 4 was ROCm's since 4.1 (D99235), and every later runtime loads it.
 const FIRST_WITH_5: (u32, u32) = (6, 0);
 
 fn nvidia(cpu: &str) -> Result<Target> {

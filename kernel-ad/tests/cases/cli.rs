@@ -166,6 +166,41 @@ fn cubin_is_made_by_ptxas() {
     }
 }
 
+// Catches a warp size that is asked for and not taken, by the code or by the manifest, and one that the processor cannot have.
+#[test]
+fn amd_warps_have_the_size_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("k.s");
+    let emit = |source: &str, kernel: &str, arch: &str, size: &str, target: &str, status: i32| {
+        let (file, out) = (format!("hip/{source}.hip"), out.to_str().unwrap());
+        let mut args = vec!["emit", &file, "--kernel", kernel, "--arch", arch, "--target", target, "-o", out];
+        if !size.is_empty() {
+            args.extend(["--warp-size", size]);
+        }
+        run(&args, status).1
+    };
+    for (size, arch, target, has) in [
+        ("", "gfx90a", "amdgpu:gfx90a", 64),
+        ("", "gfx90a", "amdgpu:gfx1100", 64),
+        ("", "gfx1100", "amdgpu:gfx1100", 32),
+        ("64", "gfx1030", "amdgpu:gfx1030", 64),
+        ("32", "gfx1201", "amdgpu:gfx1201", 32),
+    ] {
+        emit("kernels", "saxpy", arch, size, target, 0);
+        let text = std::fs::read_to_string(&out).unwrap();
+        let wave32 = text.contains(".amdhsa_wavefront_size32 1");
+        assert_eq!(wave32, has == 32, "{target}, {size}: {text}");
+        let manifest = shadow_mem::Manifest::load(dir.path().join("k.s.json")).unwrap();
+        assert_eq!((manifest.warp_size, manifest.form), (has, Some(shadow_mem::Form::Assembly)));
+    }
+    assert!(emit("kernels", "saxpy", "gfx90a", "32", "amdgpu:gfx90a", 2).contains("KAD0008"));
+    assert!(emit("kernels", "saxpy", "gfx1100", "16", "amdgpu:gfx1100", 2).contains("32 and 64"));
+    assert!(emit("kernels", "saxpy", "gfx1100", "32", "amdgpu:gfx90a", 3).contains("KAD0112"));
+    // Shuffles reach half of such a warp only.
+    let said = emit("warps", "wave_sum", "gfx1100", "64", "amdgpu:gfx1100", 3);
+    assert!(said.contains("KAD0112") && said.contains("all 64 threads"), "{said}");
+}
+
 // Catches a check that finds nothing wrong where something is: a race in the primal.
 #[test]
 fn check_tells_wrong_from_right() {

@@ -1,6 +1,6 @@
 //! AMDGPU.
 
-use super::{accumulate, asm, globals, libraries, libraries::Libraries, math, Header};
+use super::{accumulate, amdgpu_warp, asm, globals, libraries, libraries::Libraries, math, Header};
 use crate::diag::{Code, Result};
 use crate::emit::lower::{self, Accumulation, AsmCall, Atomic, BarrierCall, Exchange, Lower, MathCall, Ops};
 use crate::emit::tape::{self, TapeBase};
@@ -11,8 +11,8 @@ use crate::llvm::MachineSpec;
 
 /// AMDGPU's side of the translation of one kernel.
 pub(super) struct Amdgpu<'a> {
-    cpu: AmdCpu,
-    warp_size: u32,
+    pub(super) cpu: AmdCpu,
+    pub(super) warp_size: u32,
     math: math::Device<'a>,
     libraries: &'a Libraries,
     called_library: bool,
@@ -47,7 +47,7 @@ impl<'a> Amdgpu<'a> {
         format!("i{}", self.warp_size)
     }
 
-    fn ballot(&self, cx: &mut Lower<'_>, pred: Operand) -> Operand {
+    pub(super) fn ballot(&self, cx: &mut Lower<'_>, pred: Operand) -> Operand {
         let mask = self.mask();
         cx.call(&mask, &format!("llvm.amdgcn.ballot.{mask}"), &[pred])
     }
@@ -201,57 +201,7 @@ impl Ops for Amdgpu<'_> {
         args: &[Operand],
         _result: Type,
     ) -> Result<Option<Operand>> {
-        Ok(Some(match op {
-            WarpOp::ScatterAdd => super::scatter::amdgpu(cx, args, self.warp_size),
-            WarpOp::DsBpermute | WarpOp::DsPermute => {
-                let name = if op == WarpOp::DsPermute {
-                    "llvm.amdgcn.ds.permute"
-                } else {
-                    "llvm.amdgcn.ds.bpermute"
-                };
-                by_words(cx, &args[1..], &|cx, w| cx.call("i32", name, &[args[0].clone(), w[0].clone()]))?
-            }
-            WarpOp::DsSwizzle => {
-                constant_operands(cx, &args[1..])?;
-                by_words(cx, &args[..1], &|cx, w| {
-                    cx.call("i32", "llvm.amdgcn.ds.swizzle", &[w[0].clone(), args[1].clone()])
-                })?
-            }
-            WarpOp::ReadFirstLane => {
-                by_words(cx, args, &|cx, w| cx.call("i32", "llvm.amdgcn.readfirstlane.i32", w))?
-            }
-            WarpOp::ReadLane => by_words(cx, &args[..1], &|cx, w| {
-                cx.call("i32", "llvm.amdgcn.readlane.i32", &[w[0].clone(), args[1].clone()])
-            })?,
-            WarpOp::MbcntLo => cx.call("i32", "llvm.amdgcn.mbcnt.lo", args),
-            WarpOp::MbcntHi => cx.call("i32", "llvm.amdgcn.mbcnt.hi", args),
-            WarpOp::UpdateDpp => {
-                constant_operands(cx, &args[2..])?;
-                by_words(cx, &args[..2], &|cx, w| {
-                    let all: Vec<Operand> = w.iter().chain(&args[2..]).cloned().collect();
-                    cx.call("i32", "llvm.amdgcn.update.dpp.i32", &all)
-                })?
-            }
-            WarpOp::WaveBarrier | WarpOp::Sync => {
-                cx.call("void", "llvm.amdgcn.wave.barrier", &[]);
-                return Ok(None);
-            }
-            WarpOp::Ballot => self.ballot(cx, args[1].clone()),
-            WarpOp::ActiveMask => self.ballot(cx, Operand::new("i1", "true")),
-            WarpOp::VoteAny => {
-                let b = self.ballot(cx, args[1].clone());
-                cx.f.value("i1", format_args!("icmp ne {b}, 0"))
-            }
-            WarpOp::VoteAll => {
-                let not = cx.f.value("i1", format_args!("xor {}, true", args[1]));
-                let b = self.ballot(cx, not);
-                cx.f.value("i1", format_args!("icmp eq {b}, 0"))
-            }
-            op => {
-                let message = format!("{op:?} is an operation of NVIDIA devices");
-                return Err(cx.error(Code::NotOnTarget, message).into());
-            }
-        }))
+        amdgpu_warp::warp(cx, self, op, args)
     }
 
     fn math(&mut self, cx: &mut Lower<'_>, call: &MathCall) -> Result<Operand> {
@@ -316,60 +266,6 @@ impl Ops for Amdgpu<'_> {
     }
 }
 
-/// Values that move between lanes in words of 32 bits: `one` moves a word of each.
-fn by_words(
-    cx: &mut Lower<'_>,
-    values: &[Operand],
-    one: &dyn Fn(&mut Lower<'_>, &[Operand]) -> Operand,
-) -> Result<Operand> {
-    let ty = values[0].ty.clone();
-    let bits = match ty.as_str() {
-        "i32" => return Ok(one(cx, values)),
-        "float" | "<2 x half>" | "<2 x bfloat>" => 32,
-        "i64" | "double" => 64,
-        "i16" | "half" | "bfloat" => 16,
-        "i8" => 8,
-        _ => {
-            let message = format!("a value of type {ty} that moves between lanes");
-            return Err(cx.error(Code::NotOnTarget, message).into());
-        }
-    };
-    let as_bits = |cx: &mut Lower<'_>, v: &Operand, to: &str| {
-        if v.ty == to {
-            return v.clone();
-        }
-        cx.f.value(to, format_args!("bitcast {v} to {to}"))
-    };
-    if bits == 64 {
-        let pair = "<2 x i32>";
-        let halves: Vec<Operand> = values.iter().map(|v| as_bits(cx, v, pair)).collect();
-        let mut whole = Operand::new(pair, "poison");
-        for i in 0..2 {
-            let words: Vec<Operand> = (halves.iter())
-                .map(|h| cx.f.value("i32", format_args!("extractelement {h}, i32 {i}")))
-                .collect();
-            let moved = one(cx, &words);
-            whole = cx.f.value(pair, format_args!("insertelement {whole}, {moved}, i32 {i}"));
-        }
-        return Ok(as_bits(cx, &whole, &ty));
-    }
-    let narrow = format!("i{bits}");
-    let words: Vec<Operand> = (values.iter())
-        .map(|v| {
-            let v = as_bits(cx, v, &narrow);
-            if bits == 32 {
-                v
-            } else {
-                cx.f.value("i32", format_args!("zext {v} to i32"))
-            }
-        })
-        .collect();
-    let moved = one(cx, &words);
-    let moved =
-        if bits == 32 { moved } else { cx.f.value(&narrow, format_args!("trunc {moved} to {narrow}")) };
-    Ok(as_bits(cx, &moved, &ty))
-}
-
 /// A hidden kernel argument, zero-extended to i32.
 fn hidden(cx: &mut Lower<'_>, offset: u32, bytes: u32) -> Operand {
     let p = cx.call("ptr addrspace(4)", "llvm.amdgcn.implicitarg.ptr", &[]);
@@ -402,11 +298,4 @@ fn linear_in_block(cx: &mut Lower<'_>, t: &mut Amdgpu<'_>) -> Result<Operand> {
         linear = cx.f.value("i32", format_args!("add {linear}, {}", i.name));
     }
     Ok(linear)
-}
-
-fn constant_operands(cx: &Lower<'_>, args: &[Operand]) -> Result<()> {
-    if args.iter().any(|a| a.name.starts_with('%')) {
-        return Err(cx.error(Code::NotOnTarget, "an operand must be a constant on AMD devices").into());
-    }
-    Ok(())
 }

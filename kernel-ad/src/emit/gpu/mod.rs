@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod amdgpu;
+mod amdgpu_warp;
 mod globals;
 mod libraries;
 mod math;
@@ -75,7 +76,9 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
             cpu.name,
             cpu.warp_sizes()
         );
-        return Err(Diagnostic::new(Code::NotOnTarget, message).into());
+        return Err(Diagnostic::new(Code::NotOnTarget, message)
+            .help("compile the source for this processor, or with `--warp-size`")
+            .into());
     }
     let machine = cpu.machine(warp_size);
     let mut m = module(kernels, &machine)?;
