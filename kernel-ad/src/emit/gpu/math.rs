@@ -1,7 +1,7 @@
 //! Floating-point functions on GPUs: plain instructions, intrinsics that the back end selects, device libraries, in this order.
 
 use super::libraries::{Kind, Libraries};
-use super::nvptx_math;
+use super::{amd_math, nvptx_math};
 use crate::diag::{Code, Result};
 use crate::emit::lower::{float_constant, float_text, Lower, MathCall};
 use crate::emit::text::Operand;
@@ -88,7 +88,11 @@ impl<'a> Device<'a> {
         }
         let library = Kind::of(self.arch);
         if !self.libraries.has(library) {
-            if let Some(v) = nvptx_math::without_library(cx, call).filter(|_| self.arch == Arch::Nvptx) {
+            let own = match self.arch {
+                Arch::Nvptx => nvptx_math::without_library(cx, call),
+                Arch::Amdgpu => amd_math::without_library(cx, call),
+            };
+            if let Some(v) = own {
                 return Ok(v);
             }
             let mut d = self.libraries.missing(&callee.name, library);
@@ -347,6 +351,21 @@ fn test(cx: &mut Lower<'_>, result: &str, text: &str) -> Operand {
 pub(super) fn llvm(cx: &mut Lower<'_>, name: &str, f: FloatTy, args: &[Operand]) -> Operand {
     let ty = float_text(f);
     cx.call(ty, &format!("llvm.{name}.{}", crate::emit::lower::suffix(ty)), args)
+}
+
+/// The reciprocal of a square root, rounded twice.
+pub(super) fn rsqrt(cx: &mut Lower<'_>, call: &MathCall) -> Operand {
+    let (ty, root) = (float_text(call.float), llvm(cx, "sqrt", call.float, &call.args[..1]));
+    cx.f.value(ty, format_args!("fdiv {ty} {}, {}", one(call.float), root.name))
+}
+
+/// The positive difference.
+pub(super) fn fdim(cx: &mut Lower<'_>, call: &MathCall) -> Operand {
+    let (ty, x, y) = (float_text(call.float), &call.args[0], &call.args[1]);
+    let difference = cx.f.value(ty, format_args!("fsub {x}, {}", y.name));
+    // Also false for NaN, which then comes out of the difference.
+    let none = cx.f.value("i1", format_args!("fcmp ole {x}, {}", y.name));
+    cx.f.value(ty, format_args!("select {none}, {ty} {}, {difference}", zero(call.float)))
 }
 
 /// Float to integer: round as asked, then convert; saturating, NaN to zero, as both devices convert.

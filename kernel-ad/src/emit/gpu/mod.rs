@@ -1,6 +1,7 @@
 //! Kernels for GPUs: what NVPTX and AMDGPU have in common.
 
 mod accumulate;
+mod amd_math;
 mod amdgpu;
 mod amdgpu_warp;
 mod globals;

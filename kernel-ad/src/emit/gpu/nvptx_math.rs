@@ -1,7 +1,7 @@
 //! NVPTX: functions that are a few instructions each, with the hardware's approximations.
 
-use super::math::{constant, llvm};
-use crate::emit::lower::{float_text, Lower, MathCall};
+use super::math::{constant, fdim, llvm, rsqrt};
+use crate::emit::lower::{Lower, MathCall};
 use crate::emit::text::Operand;
 use crate::kernel::*;
 use std::f64::consts::{LN_2, LOG10_2, LOG2_10, LOG2_E};
@@ -52,23 +52,13 @@ pub(super) fn fast(cx: &mut Lower<'_>, call: &MathCall) -> Option<Operand> {
 /// simple. The others are accurate to the last places only with libdevice's code, and are refused without it.
 pub(super) fn without_library(cx: &mut Lower<'_>, call: &MathCall) -> Option<Operand> {
     use MathFn::*;
-    let ty = float_text(call.float);
     let x = &call.args[..1];
     Some(match (call.func, call.float) {
         (Rsqrt, FloatTy::F32) => approx(cx, "rsqrt", x),
         (Exp2, FloatTy::F32) => approx(cx, "ex2", x),
         (Exp, FloatTy::F32) => exp(cx, &x[0]),
-        (Rsqrt, FloatTy::F64) => {
-            let root = llvm(cx, "sqrt", call.float, x);
-            cx.f.value(ty, format_args!("fdiv {ty} {}, {}", constant(call.float, 1.0), root.name))
-        }
-        (Fdim, FloatTy::F32 | FloatTy::F64) => {
-            let y = &call.args[1];
-            let difference = cx.f.value(ty, format_args!("fsub {}, {}", x[0], y.name));
-            // Also false for NaN, which then comes out of the difference.
-            let none = cx.f.value("i1", format_args!("fcmp ole {}, {}", x[0], y.name));
-            cx.f.value(ty, format_args!("select {none}, {ty} {}, {difference}", constant(call.float, 0.0)))
-        }
+        (Rsqrt, FloatTy::F64) => rsqrt(cx, call),
+        (Fdim, FloatTy::F32 | FloatTy::F64) => fdim(cx, call),
         _ => return None,
     })
 }
