@@ -25,12 +25,38 @@ impl Gen<'_, '_> {
                 self.b.insert(Op::Warp { op, args }, Type::Void);
             }
             2 | 3 => self.warp_sum(),
+            4 if !self.amd() => self.some_lanes(),
             _ => {
                 let v = self.float_expr(1);
                 let v = self.shuffle(v, None);
                 self.set_float(v);
             }
         }
+    }
+
+    /// Lanes with a condition exchange among themselves: each with its neighbour if that is there, else with the first one.
+    fn some_lanes(&mut self) {
+        let (cond, all, ty) = (self.condition(), self.mask(), self.float);
+        let v = self.float_expr(1);
+        let here = self.warp(WarpOp::Ballot, &[all, cond], Type::I32);
+        let (inside, behind) = (self.b.block("some"), self.b.block("others"));
+        let from = self.b.current();
+        self.b.cond_br(cond, inside, behind);
+        self.b.switch_to(inside);
+        let (lane, one, clamp) = (self.b.special(Special::LaneId), self.int_lit(1), self.int_lit(31));
+        let partner = self.b.binary(BinOp::Xor, lane, one);
+        let bit = self.b.binary(BinOp::LShr, here, partner);
+        let there = self.b.cast(CastOp::Trunc, bit, Type::I1);
+        let first = self.b.int_math(IntFn::Cttz, &[here], Type::I32);
+        let at = self.b.select(there, partner, first);
+        let other = self.warp(WarpOp::ShflIdx, &[here, v, at, clamp], ty);
+        let sum = self.fbin(BinOp::FAdd, v, other);
+        let half = self.lit(0.5);
+        let mean = self.fbin(BinOp::FMul, sum, half);
+        self.b.br(behind);
+        self.b.switch_to(behind);
+        let out = self.b.phi(ty, vec![(from, v), (inside, mean)]);
+        self.set_float(out);
     }
 
     /// Votes and the like, into an integer variable.
@@ -96,10 +122,10 @@ impl Gen<'_, '_> {
         all >> self.rng.random_range(0..=all.trailing_zeros().min(2))
     }
 
-    /// The value of another lane: of a random one, or by a butterfly.
+    /// The value of another lane: of a random one, or by a butterfly. Where the shuffle says that there is none, the own one.
     fn shuffle(&mut self, v: Value, butterfly: Option<u32>) -> Value {
         let width = butterfly.map_or_else(|| self.segment(), |step| 2 * step);
-        match self.float {
+        let (moved, inside) = match self.float {
             Type::F64 => {
                 let (i64_, i32_) = (Type::I64, Type::I32);
                 let bits = self.b.cast(CastOp::Bitcast, v, i64_);
@@ -107,35 +133,43 @@ impl Gen<'_, '_> {
                 let high = self.b.binary(BinOp::LShr, bits, by);
                 let (low, high) =
                     (self.b.cast(CastOp::Trunc, bits, i32_), self.b.cast(CastOp::Trunc, high, i32_));
-                let [low, high] = self.lanes(&[low, high], width, butterfly)[..] else {
-                    unreachable!("two values")
-                };
+                let (words, inside) = self.lanes(&[low, high], width, butterfly);
                 let (low, high) =
-                    (self.b.cast(CastOp::ZExt, low, i64_), self.b.cast(CastOp::ZExt, high, i64_));
+                    (self.b.cast(CastOp::ZExt, words[0], i64_), self.b.cast(CastOp::ZExt, words[1], i64_));
                 let high = self.b.binary(BinOp::Shl, high, by);
                 let bits = self.b.binary(BinOp::Or, high, low);
-                self.b.cast(CastOp::Bitcast, bits, Type::F64)
+                (self.b.cast(CastOp::Bitcast, bits, Type::F64), inside)
             }
             _ if self.amd() || self.rng.random_bool(0.4) => {
                 let bits = self.b.cast(CastOp::Bitcast, v, Type::I32);
-                let bits = self.lanes(&[bits], width, butterfly)[0];
-                self.b.cast(CastOp::Bitcast, bits, Type::F32)
+                let (words, inside) = self.lanes(&[bits], width, butterfly);
+                (self.b.cast(CastOp::Bitcast, words[0], Type::F32), inside)
             }
-            _ => self.lanes(&[v], width, butterfly)[0],
-        }
+            _ => {
+                let (words, inside) = self.lanes(&[v], width, butterfly);
+                (words[0], inside)
+            }
+        };
+        inside.map_or(moved, |inside| self.b.select(inside, moved, v))
     }
 
-    /// Words of another lane, the same one for all of them.
-    fn lanes(&mut self, words: &[Value], width: u32, butterfly: Option<u32>) -> Vec<Value> {
+    /// Words of another lane, the same one for all of them; and, where the operation says so, whether there is such a lane.
+    fn lanes(&mut self, words: &[Value], width: u32, butterfly: Option<u32>) -> (Vec<Value>, Option<Value>) {
         let step = butterfly.unwrap_or_else(|| self.rng.random_range(0..width));
         let by = self.int_lit(step.into());
         match self.amd() {
-            true => self.lanes_of_wave(words, width, by, butterfly.is_some()),
+            true => (self.lanes_of_wave(words, width, by, butterfly.is_some()), None),
             false => self.lanes_of_warp(words, width, by, butterfly.is_some()),
         }
     }
 
-    fn lanes_of_warp(&mut self, words: &[Value], width: u32, by: Value, butterfly: bool) -> Vec<Value> {
+    fn lanes_of_warp(
+        &mut self,
+        words: &[Value],
+        width: u32,
+        by: Value,
+        butterfly: bool,
+    ) -> (Vec<Value>, Option<Value>) {
         use WarpOp::*;
         let kind = if butterfly { 3 } else { self.rng.random_range(0..4) };
         let (plain, flagged) =
@@ -147,20 +181,20 @@ impl Gen<'_, '_> {
         let clamp = self.int_lit(((32 - i128::from(width)) << 8) | if kind == 1 { 0 } else { 31 });
         let mask = self.mask();
         let flag = self.rng.random_bool(0.3);
-        words
-            .iter()
-            .map(|&w| {
-                let ty = self.b.k.ty(w);
-                let args = [mask, w, lane, clamp];
-                if !flag {
-                    return self.warp(plain, &args, ty);
-                }
-                let pair = self.b.k.struct_ty(&[ty, Type::I1]);
-                let both = self.warp(flagged, &args, pair);
-                let (x, inside) = (self.b.extract_value(both, 0), self.b.extract_value(both, 1));
-                self.b.select(inside, x, w)
-            })
-            .collect()
+        let (mut out, mut inside) = (Vec::new(), None);
+        for &w in words {
+            let ty = self.b.k.ty(w);
+            let args = [mask, w, lane, clamp];
+            if !flag {
+                out.push(self.warp(plain, &args, ty));
+                continue;
+            }
+            let pair = self.b.k.struct_ty(&[ty, Type::I1]);
+            let both = self.warp(flagged, &args, pair);
+            out.push(self.b.extract_value(both, 0));
+            inside = Some(self.b.extract_value(both, 1));
+        }
+        (out, inside)
     }
 
     fn lanes_of_wave(&mut self, words: &[Value], width: u32, by: Value, butterfly: bool) -> Vec<Value> {

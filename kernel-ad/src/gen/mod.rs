@@ -22,6 +22,7 @@ mod tests;
 
 use crate::case::Case;
 use crate::kernel::{Arch, Fmf, Kernel, KernelBuilder, Type, Value};
+use crate::read;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -115,8 +116,15 @@ pub struct Generated {
     pub float: Type,
 }
 
-/// Makes the kernel of a seed.
+/// Makes the kernel of a seed, as reading would leave it.
 pub fn generate(seed: u64, options: &GenOptions) -> Generated {
+    let mut made = generate_raw(seed, options);
+    read::name_floats(&mut made.kernel);
+    made
+}
+
+/// The same as sources have it: floats travel among lanes as integers, doubles in halves.
+pub fn generate_raw(seed: u64, options: &GenOptions) -> Generated {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let float = if rng.random_bool(0.5) { Type::F64 } else { Type::F32 };
     let fmf = if rng.random_bool(0.5) { Fmf::CONTRACT } else { Fmf::empty() };

@@ -44,6 +44,8 @@ pub struct Team {
     pub together: bool,
     /// No thread returns without the others.
     pub whole: bool,
+    /// Every barrier is a plain one of the block: others cannot be waited for by threads that have returned.
+    plain: bool,
     /// Integers that are the same for all threads of the block.
     pub uniform: Vec<Value>,
     tiles: Vec<Tile>,
@@ -103,7 +105,8 @@ impl Team {
             });
         }
         let whole = (options.shared || options.warps) && rng.random_bool(0.6);
-        Team { together: true, whole, uniform, tiles, list }
+        let plain = !whole && rng.random_bool(0.85);
+        Team { together: true, whole, plain, uniform, tiles, list }
     }
 
     /// Goes into a branch or a loop.
@@ -250,6 +253,10 @@ impl Gen<'_, '_> {
             self.b.insert(Op::Fence { ordering: Ordering::Acquire, scope }, Type::Void);
             return;
         }
+        if self.team.plain {
+            self.b.insert(plain, Type::Void);
+            return;
+        }
         let number = self.rng.random_range(0..3);
         let id = self.rng.random_bool(0.3).then(|| self.int_lit(number));
         let aligned = self.rng.random_bool(0.7);
@@ -263,7 +270,13 @@ impl Gen<'_, '_> {
             let c = self.condition();
             self.b.cast(CastOp::ZExt, c, Type::I32)
         });
-        let op = Op::Barrier { kind, id, count: None, pred, aligned };
+        // All threads of the block, said in numbers.
+        let counted = self.team.whole && self.block % 32 == 0 && self.rng.random_bool(0.3);
+        let (id, count) = match counted {
+            true => (Some(self.int_lit(number)), Some(self.int_lit(self.block.into()))),
+            false => (id, None),
+        };
+        let op = Op::Barrier { kind, id, count, pred, aligned };
         if kind == BarrierKind::Sync {
             self.b.insert(op, Type::Void);
             return;

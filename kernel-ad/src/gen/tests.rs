@@ -1,7 +1,10 @@
 //! Catches generators that break the IR's rules, or that stop making some construct.
 
 use super::*;
-use crate::kernel::{parse, print, verify, AddrSpace, CastOp, Op};
+use crate::case::Image;
+use crate::check::{Engine, Interpreter, Program};
+use crate::interp::Options;
+use crate::kernel::{parse, print, verify, AddrSpace, CastOp, Op, WarpOp};
 
 #[test]
 fn every_seed_verifies_and_prints() {
@@ -79,4 +82,43 @@ fn fewer_statements_make_a_shorter_kernel() {
     let short = generate(7, &GenOptions { statements: 3, ..GenOptions::default() });
     assert!(short.kernel.insts.len() < long.kernel.insts.len());
     assert_eq!(short.statements, 3);
+}
+
+/// Catches a float whose name in a shuffle changes what is computed: every kernel does what the one does that moves integers.
+#[test]
+fn named_floats_keep_the_results() {
+    let mut changed = 0;
+    for options in [GenOptions::everything(), GenOptions::everything().amd()] {
+        for seed in 0..30 {
+            let results = |g: &Generated| {
+                let mut image = Image::of(&g.case);
+                let p = Program::primal(&g.kernel, &g.case.roles()).unwrap();
+                Interpreter(Options::default())
+                    .run(&p, &g.case, &mut image)
+                    .unwrap_or_else(|e| panic!("{e}"));
+                image.leaves.into_iter().map(|l| l.data.bytes).collect::<Vec<_>>()
+            };
+            let (raw, named) = (generate_raw(seed, &options), generate(seed, &options));
+            changed += u32::from(print(&raw.kernel) != print(&named.kernel));
+            assert_eq!(results(&raw), results(&named), "seed {seed}\n{}", print(&named.kernel));
+        }
+    }
+    assert!(changed > 10, "{changed}");
+}
+
+#[test]
+fn seeds_cover_counts_and_masks() {
+    let (mut counts, mut masks) = (0, 0);
+    for seed in 0..150 {
+        let g = generate(seed, &GenOptions::everything());
+        let k = &g.kernel;
+        for (_, i) in k.iter_insts() {
+            match &k.insts[i].op {
+                Op::Barrier { count: Some(_), .. } => counts += 1,
+                Op::Warp { op: WarpOp::ShflIdx, args } if k.as_const(args[0]).is_none() => masks += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(counts > 10 && masks > 10, "{counts} {masks}");
 }

@@ -34,6 +34,7 @@ mod intrinsic_tests;
 mod tests;
 
 pub use functions::{Functions, Registered};
+pub use shuffles::name_floats;
 
 use crate::compile::{self, CompileOptions};
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, Result};

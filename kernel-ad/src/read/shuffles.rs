@@ -8,7 +8,7 @@ use cranelift_entity::SecondaryMap;
 use std::collections::{HashMap, HashSet};
 
 /// Rewrites all of them in a complete kernel.
-pub(super) fn name_floats(k: &mut Kernel) {
+pub fn name_floats(k: &mut Kernel) {
     let mut names = Names { replaced: HashMap::new(), candidates: HashSet::new() };
     for b in k.layout.clone() {
         names.join_halves(k, b);

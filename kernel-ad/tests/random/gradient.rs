@@ -12,6 +12,7 @@ use kernel_ad::interp::Options;
 use kernel_ad::jit::Device;
 use kernel_ad::kernel::{verify, BinOp, Kernel, Op};
 use kernel_ad::plan::{Kept, PlanOptions, Policy};
+use std::collections::BTreeMap;
 
 fn subject(g: &Generated, gradient: Gradient) -> Result<Subject, String> {
     let forward = tangent(&g.kernel, &g.case.roles()).map_err(|e| format!("no forward mode: {e}"))?;
@@ -67,6 +68,24 @@ fn gradients_of_threads_together() {
     for options in together() {
         accepted(10, &options, None);
         accepted(2, &options, Some(&device));
+    }
+}
+
+/// Catches a generator of which most kernels are refused: the ladder would then see little. Says what the reasons are.
+#[test]
+fn most_kernels_of_threads_together_are_taken() {
+    let seeds = env("KERNEL_AD_FUZZ_REFUSALS").unwrap_or(30);
+    for options in together() {
+        let mut refused: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for seed in 0..seeds {
+            let g = generate(seed, &options);
+            if let Err(e) = reverse(&g.kernel, &g.case.roles(), &PlanOptions::default()) {
+                refused.entry(format!("{}: {}", e.0[0].code, e.0[0].message)).or_default().push(seed);
+            }
+        }
+        let n: usize = refused.values().map(Vec::len).sum();
+        eprintln!("{:?}: {n} of {seeds} refused: {refused:#?}", options.arch);
+        assert!(n as u64 * 5 <= seeds, "{n} of {seeds} kernels are refused: {refused:#?}");
     }
 }
 
