@@ -1,10 +1,13 @@
 //! The command line, as clap reads it. The long help is the manual.
 
+use crate::case::Case;
 use crate::compile::CompileOptions;
+use crate::emit::Target;
 use crate::read::{Functions, ReadOptions, Registered};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gpu_runtime::{DeviceInfo, DeviceKind};
 use shadow_mem::Role;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Gradients of existing GPU kernels.
 ///
@@ -390,6 +393,26 @@ impl SourceArgs {
     }
 }
 
+impl SourceArgs {
+    /// The same for the case of a launch on a device: a HIP source is compiled for an AMD device's own processor unless somebody said
+    /// otherwise, since the source can ask for the size of a warp.
+    pub fn options_on(&self, device: Option<&DeviceInfo>, case: &Case) -> ReadOptions {
+        let mut options = self.options();
+        let own = device.and_then(|info| hip_processor(info, &case.module));
+        if options.compile.arch.is_none() && case.arch.is_none() {
+            options.compile.arch = own;
+        }
+        options
+    }
+}
+
+/// The processor of an AMD device, for a HIP source; `None` for others, and for processors that no code is made for.
+fn hip_processor(info: &DeviceInfo, module: &Path) -> Option<String> {
+    let hip = info.kind == DeviceKind::Hip && module.extension().is_some_and(|e| e == "hip");
+    let known = hip && Target::parse(&info.target).is_ok();
+    known.then(|| info.processor.split(':').next().unwrap_or("").to_string())
+}
+
 /// `f=f_fwd,f_rev`; either may be missing, as in `f=,f_rev`.
 fn registered(text: &str) -> Result<Registered, String> {
     let wrong = || "F=FORWARD,REVERSE; either may be left out, as in F=,REVERSE".to_string();
@@ -400,5 +423,30 @@ fn registered(text: &str) -> Result<Registered, String> {
     match reverse.contains(',') || (out.forward.is_none() && out.reverse.is_none()) {
         true => Err(wrong()),
         false => Ok(out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Would catch a HIP source that is compiled for warps of 64 and run on a device with warps of 32, and other sources or devices that are
+    /// touched.
+    #[test]
+    fn hip_sources_are_compiled_for_the_device() {
+        let info = |kind, target: &str| DeviceInfo {
+            kind,
+            target: target.into(),
+            processor: target.split_once(':').map_or("", |t| t.1).into(),
+            ..gpu_runtime::Device::cpu().info()
+        };
+        let of = |kind, target, module: &str| hip_processor(&info(kind, target), Path::new(module));
+        let some = |s: &str| Some(s.to_string());
+        assert_eq!(of(DeviceKind::Hip, "amdgpu:gfx1100", "a/k.hip"), some("gfx1100"));
+        assert_eq!(of(DeviceKind::Hip, "amdgpu:gfx90a:sramecc+:xnack-", "k.hip"), some("gfx90a"));
+        assert_eq!(of(DeviceKind::Hip, "amdgpu:gfx1100", "k.bc"), None);
+        assert_eq!(of(DeviceKind::Hip, "amdgpu:gfx9999", "k.hip"), None);
+        assert_eq!(of(DeviceKind::Cuda, "nvptx:sm_80", "k.cu"), None);
+        assert_eq!(of(DeviceKind::Cpu, "host", "k.hip"), None);
     }
 }

@@ -16,8 +16,11 @@ pub fn run(a: &CheckArgs) -> Result<Outcome> {
     };
     let case = Case::load(&a.case)?;
     let options = Options { directions: a.directions, seed: a.seed, max_steps: a.max_steps };
+    let info = device.as_ref().map(|d| d.context().device().info());
     let report =
-        check(&case, &a.source.options(), device.as_ref(), &options, &mut |step| progress.step(step))?;
+        check(&case, &a.source.options_on(info.as_ref(), &case), device.as_ref(), &options, &mut |step| {
+            progress.step(step)
+        })?;
     drop(progress);
     if a.json {
         output::print_json(&report.to_json());

@@ -49,7 +49,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     let progress = Progress::start("reading");
     let device = Device::open(&a.device)?;
     let case = Case::load(&a.case)?;
-    let kernel = load_kernel(&case, &a.source.options())?;
+    let kernel = load_kernel(&case, &a.source.options_on(Some(&device.context().device().info()), &case))?;
     let start = Instant::now();
     progress.step("compiling");
     let roles = case.roles();

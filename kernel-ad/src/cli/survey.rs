@@ -78,7 +78,10 @@ pub fn run(a: &SurveyArgs) -> Result<Outcome> {
 
 fn one(a: &SurveyArgs, path: &Path, device: &Device) -> std::result::Result<Measured, Diagnostics> {
     let case = Case::load(path)?;
-    let subject = subject_of(&case, load_kernel(&case, &a.source.options())?)?;
+    let subject = subject_of(
+        &case,
+        load_kernel(&case, &a.source.options_on(Some(&device.context().device().info()), &case))?,
+    )?;
     let compiled = Compiled::new(device);
     let of_buffers = |shadows: bool| {
         let image = Image::of(&case);

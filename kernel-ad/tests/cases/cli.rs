@@ -3,6 +3,7 @@
 use super::folder;
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn tool(args: &[&str], stdin: &[u8]) -> Output {
@@ -164,6 +165,49 @@ fn cubin_is_made_by_ptxas() {
         let manifest = shadow_mem::Manifest::load(dir.path().join("g.cubin.json")).unwrap();
         assert_eq!((manifest.form, manifest.target.as_str()), (Some(shadow_mem::Form::Cubin), target));
     }
+}
+
+// Catches a variable that does not lead to AMD's device libraries, and a missing library that is not explained.
+#[test]
+fn device_libraries_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("k.hsaco");
+    let emit = |variables: &[(&str, &Path)]| {
+        let args = ["emit", "hip/ocml.hip", "--kernel", "one_argument_f64", "-o", out.to_str().unwrap()];
+        let done = Command::new(env!("CARGO_BIN_EXE_kernel-ad"))
+            .args(args)
+            .current_dir(folder())
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let empty = dir.path().join("empty");
+    let (status, said) = emit(&[("KERNEL_AD_ROCM_DEVICE_LIBS", &empty)]);
+    assert!(status == Some(4) && said.contains("KAD0300") && said.contains("`__ocml_"), "{said}");
+    assert!(said.contains(empty.to_str().unwrap()) && said.contains("rocm-device-libs"), "{said}");
+    let debian = Path::new("/usr/lib/x86_64-linux-gnu/amdgcn/bitcode");
+    if !debian.join("ocml.bc").is_file() {
+        return eprintln!("skipped: Debian's rocm-device-libs is not there; ci/setup --tests installs it");
+    }
+    // An installation of ROCm, and one whose ocml is broken and comes first.
+    let [good, bad] = ["good", "bad"].map(|name| dir.path().join(name));
+    let put = |root: &Path, ocml: &dyn Fn(&Path)| {
+        let folder = root.join("amdgcn/bitcode");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(debian.join("ockl.bc"), folder.join("ockl.bc")).unwrap();
+        ocml(&folder.join("ocml.bc"));
+    };
+    put(&good, &|to| assert!(std::fs::copy(debian.join("ocml.bc"), to).unwrap() > 0));
+    put(&bad, &|to| std::fs::write(to, "no bitcode").unwrap());
+    let (status, said) = emit(&[("ROCM_PATH", &good), ("HIP_PATH", &bad)]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(std::fs::metadata(&out).unwrap().len() > 1000);
+    let (status, said) = emit(&[("ROCM_PATH", &bad), ("HIP_PATH", &good)]);
+    assert!(status == Some(4) && said.contains("KAD0301") && said.contains(bad.to_str().unwrap()), "{said}");
+    // Debian's own place, where nothing else is installed.
+    let (status, said) = emit(&[]);
+    assert_eq!(status, Some(0), "{said}");
 }
 
 // Catches a warp size that is asked for and not taken, by the code or by the manifest, and one that the processor cannot have.
