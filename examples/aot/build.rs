@@ -6,9 +6,14 @@ use kernel_ad::jit::{Compile, Kernel, Role::*};
 use std::fmt::Write;
 use std::path::Path;
 
-/// PTX runs on its processor and on all newer ones, HSACO on its processor alone, the host object on this kind of machine.
-const MADE: [(&str, &[&str]); 2] = [
-    ("kernels/energy.cu", &["nvptx:sm_70", "nvptx:sm_80", "nvptx:sm_90", "host"]),
+/// Processors of other machines, on which the program may run without a GPU.
+const HOSTS: &[&str] =
+    if cfg!(target_arch = "x86_64") { &["host:x86-64-v2", "host:x86-64-v3"] } else { &["host"] };
+
+/// PTX runs on its processor and on all newer ones, HSACO on its processor alone.
+const MADE: [(&str, &[&str]); 3] = [
+    ("kernels/energy.cu", &["nvptx:sm_70", "nvptx:sm_80", "nvptx:sm_90"]),
+    ("kernels/energy.cu", HOSTS),
     ("kernels/energy.hip", &["amdgpu:gfx90a", "amdgpu:gfx942", "amdgpu:gfx1100"]),
 ];
 

@@ -20,7 +20,7 @@ impl Context {
     ///   is preferred to PTX for the same processor. Code for `sm_90a` fits that processor alone.
     ///   PTX in a newer version than the driver knows is passed over.
     /// * AMD: HSACO for the device's processor; settings that it was made for (`gfx90a:xnack-`) must be the device's.
-    /// * CPU: the host shared object.
+    /// * CPU: the host shared object; of several the one of the highest level (`host:x86-64-v3`) whose extensions the processor has.
     ///
     /// # Errors
     /// [`Error::BadArtifact`] when none fits, with the targets that there are; else as [`Context::load`].
@@ -34,17 +34,20 @@ impl Context {
             .filter_map(|(s, m)| Some((fit(&info, &m.target, s.code)?, s, m)))
             .collect();
         fitting.sort_by_key(|f| std::cmp::Reverse(f.0));
-        let mut newer = None;
+        let mut refused = None;
         for (_, s, m) in fitting {
             match self.load(s.code, m) {
-                // An older one may be in a language that the driver knows.
+                // An older one may be in a language that the driver knows, or use what the processor has.
                 Err(e @ Error::Rejected { why: Rejection::NewerLanguage, .. }) => {
-                    newer.get_or_insert(e);
+                    refused.get_or_insert(e);
+                }
+                Err(e @ Error::BadArtifact(_)) if info.kind == DeviceKind::Cpu => {
+                    refused.get_or_insert(e);
                 }
                 other => return other,
             }
         }
-        Err(newer.unwrap_or_else(|| {
+        Err(refused.unwrap_or_else(|| {
             let there: Vec<&str> = manifests.iter().map(|m| m.target.as_str()).collect();
             let there = if there.is_empty() { "none".into() } else { there.join(", ") };
             Error::BadArtifact(format!("none is for `{}`; there are: {there}", info.target))
@@ -57,7 +60,12 @@ fn fit(device: &DeviceInfo, target: &str, code: &[u8]) -> Option<u32> {
     let (family, name) = target.split_once(':').unwrap_or((target, ""));
     let own = device.target.split_once(':').map_or("", |(_, name)| name);
     match (device.kind, family) {
-        (DeviceKind::Cpu, "host") => Some(0),
+        // One for a named level before one for all, one for the processor that it was made on before all.
+        (DeviceKind::Cpu, "host") => Some(match (name, name.rsplit_once("-v")) {
+            ("", _) => u32::MAX,
+            (_, Some((_, level))) => level.parse().ok()?,
+            _ => 0,
+        }),
         (DeviceKind::Cuda, "nvptx") => {
             let (own, sm) = (processor(own)?, processor(name)?);
             let cubin = code.starts_with(b"\x7fELF");
@@ -132,6 +140,8 @@ mod tests {
             Some("nvptx:sm_80+ptx83")
         );
         assert_eq!(chosen(DeviceKind::Cpu, "host", &nv), Some("host"));
+        let levels = [("host:x86-64", elf), ("host:x86-64-v3", elf), ("host:x86-64-v2", elf)];
+        assert_eq!(chosen(DeviceKind::Cpu, "host", &levels), Some("host:x86-64-v3"));
         assert_eq!(chosen(DeviceKind::Cpu, "host", &amd), None);
     }
 

@@ -35,7 +35,7 @@ impl Rig {
     fn with_workers(kernel: &str, workers: usize) -> Rig {
         let source = sources().iter().find(|s| s.kernels().iter().any(|k| k.name == kernel)).unwrap();
         let k = source.kernel(kernel).unwrap_or_else(|e| panic!("{e}"));
-        let a = emit(&k, &Target::Host, Format::Obj).unwrap_or_else(|e| panic!("{kernel}: {e}"));
+        let a = emit(&k, &Target::HOST, Format::Obj).unwrap_or_else(|e| panic!("{kernel}: {e}"));
         let output = Arc::new(Mutex::new(Vec::new()));
         let options = CpuOptions { workers, output: Output::Buffer(output.clone()), ..CpuOptions::default() };
         let device = Device::cpu_with(options);

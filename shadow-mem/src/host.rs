@@ -75,6 +75,9 @@ pub type RegionFn = unsafe extern "C" fn(ctx: *mut BlockContext, first: u32, las
 pub struct HostModule {
     /// [`HOST_ABI_VERSION`].
     pub abi: u32,
+    /// Extensions of the processor that the code uses, by LLVM's names (`avx2`).
+    #[serde(default)]
+    pub features: Vec<String>,
     /// Names of imported functions, in order of [`IMPORTS_SYMBOL`].
     pub imports: Vec<String>,
     /// Kernels.

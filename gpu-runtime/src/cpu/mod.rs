@@ -5,6 +5,7 @@
 
 mod barrier;
 mod block;
+mod features;
 mod launch;
 mod module;
 mod printf;

@@ -1,6 +1,6 @@
 //! A loaded host object: the shared object with its table, and the kernels in it.
 
-use super::{support, Inner};
+use super::{features, support, Inner};
 use crate::artifact::elf;
 use crate::device::LaunchReport;
 use crate::{Error, Result};
@@ -73,7 +73,7 @@ impl CpuModule {
         if !artifact.starts_with(elf::MAGIC) {
             return Err(bad("it is not an ELF shared object; compile for target `host`"));
         }
-        if let Some(m) = manifests.iter().find(|m| m.target != "host") {
+        if let Some(m) = manifests.iter().find(|m| m.target.split(':').next() != Some("host")) {
             return Err(bad(format!(
                 "its manifest says target `{}`, and this device takes `host`",
                 m.target
@@ -91,6 +91,15 @@ impl CpuModule {
         let library = unsafe { Library::open(Some(file.path()), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|e| bad(e.to_string()))?;
         let table = read_table(&library)?;
+        let missing = features::missing(&table.features);
+        if !missing.is_empty() {
+            let target = manifests.first().map_or("host", |m| m.target.as_str());
+            return Err(bad(format!(
+                "it was made for `{target}` with a processor that has {}, and this one has not; make it for an older level \
+                 (`host:x86-64-v2`)",
+                missing.join(", ")
+            )));
+        }
         fill_imports(&library, &table)?;
         let object = Object { loaded: library, table, manifests: manifests.to_vec() };
         Ok(CpuModule { device, object: Arc::new(object), functions: Arc::default() })

@@ -67,7 +67,7 @@ pub(super) fn foreign(rig: &Rig) -> Found<String> {
     let gradient = gradient.reverse(&roles)?.artifact(&rig.device.target()?)?;
     let as_add = |m: &Manifest| Manifest { symbol: add.manifest.symbol.clone(), ..m.clone() };
     let target = match rig.kind() {
-        DeviceKind::Cuda => Target::Host,
+        DeviceKind::Cuda => Target::HOST,
         _ => Target::parse("nvptx:sm_80")?,
     };
     let elsewhere = Manifest { target: target.to_string(), ..add.manifest.clone() };

@@ -90,7 +90,7 @@ pub struct Artifact {
 pub fn loadable(target: &Target) -> Format {
     match target {
         Target::Nvptx(_) => Format::Asm,
-        Target::Amdgpu(_) | Target::Host => Format::Obj,
+        Target::Amdgpu(_) | Target::Host(_) => Format::Obj,
     }
 }
 
@@ -118,7 +118,7 @@ pub fn emit_with<'a>(
     for k in &kernels {
         verify(k)?;
         check_architecture(k, target)?;
-        if k.is_function && *target == Target::Host {
+        if k.is_function && matches!(target, Target::Host(_)) {
             let d = Diagnostic::new(
                 Code::NotOnTarget,
                 format!("`{}` is a device function, not a kernel", k.name),
@@ -130,8 +130,8 @@ pub fn emit_with<'a>(
         }
     }
     let layout = match (target, &subject) {
-        (Target::Host, Subject::Gradient(g)) => host::tape_layout(g.mode),
-        (Target::Host, Subject::Split(s)) => host::tape_layout(s.augmented.mode),
+        (Target::Host(_), Subject::Gradient(g)) => host::tape_layout(g.mode),
+        (Target::Host(_), Subject::Split(s)) => host::tape_layout(s.augmented.mode),
         _ => TapeLayout::Interleaved,
     };
     let manifest = manifest::manifest(&subject, target, form(target, format), layout)?;
@@ -157,7 +157,7 @@ pub fn emit_with<'a>(
                 _ => code,
             }
         }
-        Target::Host => host::emit(&kernels, &manifest, format)?,
+        Target::Host(cpu) => host::emit(&kernels, &manifest, cpu, format)?,
     };
     Ok(Artifact { bytes, format, manifest })
 }
@@ -169,7 +169,7 @@ fn form(target: &Target, format: Format) -> Form {
         (Format::Asm, _) => Form::Assembly,
         (Format::Obj, Target::Nvptx(_)) => Form::Cubin,
         (Format::Obj, Target::Amdgpu(_)) => Form::Hsaco,
-        (Format::Obj, Target::Host) => Form::SharedObject,
+        (Format::Obj, Target::Host(_)) => Form::SharedObject,
         (Format::Bc, _) => Form::Bitcode,
         (Format::Llvm, _) => Form::Llvm,
     }

@@ -1,5 +1,6 @@
 //! Targets by name: what exists, and what each is to LLVM.
 
+use super::host::HostCpu;
 use super::isa::Isa;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::Arch;
@@ -15,8 +16,8 @@ pub enum Target {
     /// An AMD processor: `amdgpu:gfx942`, with settings behind colons: features as ROCm writes them (`gfx90a:xnack-`), the version of
     /// the code object (`gfx90a:cov4`).
     Amdgpu(AmdCpu),
-    /// This machine: `host`.
-    Host,
+    /// The CPU device: `host` for this machine's processor, `host:x86-64-v3` for all of a level.
+    Host(HostCpu),
 }
 
 /// An NVIDIA processor that LLVM knows.
@@ -72,11 +73,15 @@ const CODE_OBJECTS: [u32; 3] = [4, 5, 6];
 const CODE_OBJECT: u32 = 5;
 
 impl Target {
-    /// From a name such as `nvptx:sm_90`, `amdgpu:gfx942` or `host`.
+    /// This machine.
+    pub const HOST: Target = Target::Host(HostCpu::Own);
+
+    /// From a name such as `nvptx:sm_90`, `amdgpu:gfx942`, `host` or `host:x86-64-v3`.
     pub fn parse(name: &str) -> Result<Target> {
         let (family, cpu) = name.split_once(':').unwrap_or((name, ""));
         match family {
-            "host" if cpu.is_empty() => Ok(Target::Host),
+            "host" if cpu.is_empty() => Ok(Target::HOST),
+            "host" => HostCpu::level(cpu).map(Target::Host),
             "nvptx" => nvidia(cpu),
             "amdgpu" => amd(cpu),
             _ => Err(Diagnostic::new(Code::BadTarget, format!("unknown target `{name}`"))
@@ -120,14 +125,16 @@ impl Target {
         match self {
             Target::Nvptx(_) => Some(Arch::Nvptx),
             Target::Amdgpu(_) => Some(Arch::Amdgpu),
-            Target::Host => None,
+            Target::Host(_) => None,
         }
     }
 
     /// Names of all targets.
     pub fn all() -> Vec<String> {
         let nv = NVPTX.iter().map(|c| format!("nvptx:{}", c.name));
-        nv.chain(AMDGPU.iter().map(|c| format!("amdgpu:{c}"))).chain(["host".to_string()]).collect()
+        nv.chain(AMDGPU.iter().map(|c| format!("amdgpu:{c}")))
+            .chain(HostCpu::all().map(|c| Target::Host(c).to_string()))
+            .collect()
     }
 }
 
@@ -230,7 +237,8 @@ impl fmt::Display for Target {
                     other => write!(f, ":cov{other}"),
                 }
             }
-            Target::Host => f.write_str("host"),
+            Target::Host(HostCpu::Own) => f.write_str("host"),
+            Target::Host(HostCpu::Level(l)) => write!(f, "host:{}", l.name),
         }
     }
 }

@@ -195,3 +195,36 @@ fn launches_can_be_queued() {
     let problem = shadow_mem::LaunchProblem::NoTape;
     assert!(matches!(refused, Err(gpu_runtime::Error::Launch(e)) if e.problem == problem));
 }
+
+// Catches: an object for other processors that uses what this one has, one that is loaded where it would crash, and one that tells its
+// device nothing.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn objects_for_other_processors_are_told_apart() {
+    let device = Device::cpu();
+    let gradient = kernel("cube").reverse(&[Dup, Dup, Const]).unwrap();
+    let newest = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl");
+    let levels = [("", true), ("-v2", true), ("-v3", is_x86_feature_detected!("avx2")), ("-v4", newest)];
+    for (level, runs) in levels {
+        let target = format!("host:x86-64{level}");
+        let artifact = gradient.artifact(&Target::parse(&target).unwrap()).unwrap();
+        assert_eq!(artifact.manifest.target, target);
+        let holds = |name: &[u8]| artifact.bytes.windows(name.len()).any(|w| w == name);
+        assert_eq!(
+            [holds(b"\"avx2\""), holds(b"\"avx512bw\"")],
+            [level >= "-v3", level == "-v4"],
+            "{target}"
+        );
+        match device.load(&artifact.bytes, &artifact.manifest) {
+            Ok(loaded) => {
+                let (x, y) = (device.pair(&[1.0f32, 2.0, 3.0]).unwrap(), device.pair(&[0.0f32; 3]).unwrap());
+                y.seed(&[1.0; 3]).unwrap();
+                // SAFETY: x and y have n = 3 elements.
+                unsafe { loaded.launch(Launch::new(1, 32), args![&x, &y, 3i32]) }.unwrap();
+                near(&x.shadow().unwrap(), &[3.0, 12.0, 27.0]);
+                assert!(runs, "{target}");
+            }
+            Err(e) => assert!(!runs && e.to_string().contains("this one has not"), "{target}: {e}"),
+        }
+    }
+}

@@ -171,7 +171,7 @@ fn a_function_becomes_a_function() {
         less[i] -= 1e-5;
         near(got(2, i), (value(&more, 0.8) - value(&less, 0.8)) / 2e-5);
     }
-    let host = kernel_ad::emit::emit(&gradient, &kernel_ad::emit::Target::Host, kernel_ad::emit::Format::Obj);
+    let host = kernel_ad::emit::emit(&gradient, &kernel_ad::emit::Target::HOST, kernel_ad::emit::Format::Obj);
     assert_eq!(host.map(|_| ()).unwrap_err().0[0].code, Code::NotOnTarget);
     let target = kernel_ad::emit::Target::parse("nvptx:sm_80").unwrap();
     let ptx = kernel_ad::emit::emit(&gradient, &target, kernel_ad::emit::Format::Asm).unwrap();

@@ -62,7 +62,7 @@ fn what_is_asked_for_is_the_derivative() {
 fn what_it_assumes_of_buffers_is_asked_of_launches() {
     let k = load("forces");
     assert!(k.bounds.distinct.contains(&(0, 1)), "{:?}", k.bounds.distinct);
-    let e = kernel_ad::emit::emit(&k, &kernel_ad::emit::Target::Host, kernel_ad::emit::Format::Obj).unwrap();
+    let e = kernel_ad::emit::emit(&k, &kernel_ad::emit::Target::HOST, kernel_ad::emit::Format::Obj).unwrap();
     let distinct = shadow_mem::Assumption::Distinct { a: 0, b: 1 };
     assert!(e.manifest.assumptions.contains(&distinct), "{:?}", e.manifest.assumptions);
 }

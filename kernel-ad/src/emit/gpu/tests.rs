@@ -168,7 +168,7 @@ fn text_of(target: &Target, k: &Kernel, libraries: &Libraries) -> Result<String>
     Ok(match target {
         Target::Nvptx(cpu) => nvptx(&[k], cpu, libraries)?.text,
         Target::Amdgpu(cpu) => amdgpu(&[k], cpu, libraries)?.text,
-        Target::Host => unreachable!("a GPU"),
+        Target::Host(_) => unreachable!("a GPU"),
     })
 }
 
@@ -177,7 +177,7 @@ fn code_of(target: &Target, k: &Kernel, libraries: &Libraries) -> Vec<u8> {
     let module = match target {
         Target::Nvptx(cpu) => nvptx(&[k], cpu, libraries),
         Target::Amdgpu(cpu) => amdgpu(&[k], cpu, libraries),
-        Target::Host => unreachable!("a GPU"),
+        Target::Host(_) => unreachable!("a GPU"),
     };
     let module = module.unwrap_or_else(|e| panic!("{e}"));
     // LLVM ends the process over what it cannot select: then this is what to give to llc.

@@ -2,6 +2,7 @@
 
 mod base;
 mod cheap;
+mod cpu;
 mod graph;
 mod half;
 mod math;
@@ -16,6 +17,7 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
+pub use cpu::HostCpu;
 pub use region::Hidden;
 pub use split::{split, Region, Split};
 
@@ -27,7 +29,7 @@ use crate::cfg::Cfg;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::*;
 use crate::lanes::widen;
-use crate::llvm::{self, MachineSpec};
+use crate::llvm;
 use base::{bases, Base};
 use ops::{Collected, HostOps, SharedLayout};
 use shadow_mem::host::{HostGlobal, HostKernel, HostModule, RegionSpec};
@@ -55,6 +57,8 @@ pub struct Machine<'a> {
     pub cpu: &'a str,
     /// CPU features, as LLVM writes them.
     pub features: &'a str,
+    /// Extensions that the code may use, which the device looks for.
+    pub extensions: &'a [String],
 }
 
 /// LLVM assembly of a host object.
@@ -78,9 +82,8 @@ pub fn tape_layout(mode: Mode) -> TapeLayout {
 }
 
 /// Emits kernels as one host object. The manifest is that of the first; those of the others are inside.
-pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<Vec<u8>> {
-    let (cpu, features) = llvm::host_cpu();
-    let spec = MachineSpec { triple: llvm::host_triple(), cpu, features, pic: true };
+pub fn emit(kernels: &[&Kernel], manifest: &Manifest, cpu: &HostCpu, format: Format) -> Result<Vec<u8>> {
+    let (spec, extensions) = cpu.machine();
     let machine = spec.machine().map_err(|e| Diagnostic::new(Code::ToolMissing, e))?;
     let data_layout = llvm::data_layout(&machine);
     let mut inputs = Vec::new();
@@ -91,8 +94,13 @@ pub fn emit(kernels: &[&Kernel], manifest: &Manifest, format: Format) -> Result<
             .ok_or_else(|| Diagnostic::new(Code::Bug, format!("kernel `{}` has no manifest", kernel.name)))?;
         inputs.push(Input { kernel, manifest });
     }
-    let target =
-        Machine { triple: &spec.triple, data_layout: &data_layout, cpu: &spec.cpu, features: &spec.features };
+    let target = Machine {
+        triple: &spec.triple,
+        data_layout: &data_layout,
+        cpu: &spec.cpu,
+        features: &spec.features,
+        extensions: &extensions,
+    };
     let made = module(&inputs, &target)?;
     let recipe = Recipe {
         machine: spec,
@@ -159,6 +167,7 @@ pub fn module(inputs: &[Input], machine: &Machine) -> Result<HostText> {
     }
     let table = HostModule {
         abi: HOST_ABI_VERSION,
+        features: machine.extensions.to_vec(),
         imports: collected.imports,
         kernels,
         globals: collected
