@@ -72,6 +72,12 @@ __device__ static inline void __assert_fail(const char *message, const char *fil
 }
 }
 
+// For sm_90 clang's header uses these, and does not declare them.
+__device__ static inline unsigned __isShared(const void *p) { return __nvvm_isspacep_shared(p); }
+__device__ static inline size_t __cvta_generic_to_shared(const void *p) {
+  return (size_t)(const void __attribute__((address_space(3))) *)p;
+}
+
 #include <__clang_cuda_cmath.h>
 #include <__clang_cuda_intrinsics.h>
 #include <__clang_cuda_complex_builtins.h>
@@ -113,7 +119,6 @@ KAD_DEV double max(float a, double b) { return fmax((double)a, b); }
 KAD_DEV double max(double a, float b) { return fmax(a, (double)b); }
 
 // Addresses within a space, as numbers.
-KAD_DEV size_t __cvta_generic_to_shared(const void *p) { return (size_t)(const void __attribute__((address_space(3))) *)p; }
 KAD_DEV size_t __cvta_generic_to_global(const void *p) { return (size_t)(const void __attribute__((address_space(1))) *)p; }
 
 // Cache hints of loads and stores are hints: plain accesses.

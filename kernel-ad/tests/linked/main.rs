@@ -13,7 +13,6 @@ use kernel_ad::diag::Diagnostics;
 use kernel_ad::emit::gpu::Libraries;
 use kernel_ad::grad::{self, Gradient};
 use kernel_ad::interp::Options;
-use kernel_ad::kernel::Kernel;
 use kernel_ad::read::{self, ModuleSource, ReadOptions};
 use shadow_mem::{ElemType, Role};
 use std::path::{Path, PathBuf};
@@ -126,19 +125,20 @@ struct Derivatives {
     y: Vec<f64>,
 }
 
-fn reverse(k: &Kernel, case: &Case, wide: bool, seed: f64) -> Result<Derivatives, Diagnostics> {
-    let g = grad::reverse(k, &case.roles(), &Default::default())?;
-    let image = run(&g, case, wide, [0.0, 0.0, seed])?;
+fn reversed(g: &Gradient, case: &Case, wide: bool, seed: f64) -> Result<Derivatives, Diagnostics> {
+    let image = run(g, case, wide, [0.0, 0.0, seed])?;
     let of = |i: usize| image.leaves[i].shadow.to_f64().into_iter().map(|x| x / seed).collect();
     Ok(Derivatives { da: of(0), db: of(1), y: image.leaves[2].data.to_f64() })
 }
 
-fn forward(k: &Kernel, case: &Case, by: [f64; 2]) -> Result<Vec<f64>, Diagnostics> {
-    let g = grad::tangent(k, &case.roles())?;
-    Ok(run(&g, case, false, [by[0], by[1], 0.0])?.leaves[2].shadow.to_f64())
+/// Reverse and forward mode of a kernel.
+fn gradients(module: &ModuleSource, case: &Case) -> Result<(Gradient, Gradient), Diagnostics> {
+    let kernel = module.kernel(&case.kernel)?;
+    Ok((grad::reverse(&kernel, &case.roles(), &Default::default())?, grad::tangent(&kernel, &case.roles())?))
 }
 
 /// What became of a function.
+#[derive(Clone)]
 enum Outcome {
     /// The largest error of a derivative, relative.
     Right(f64),
@@ -161,15 +161,12 @@ fn tolerance(ty: ElemType) -> f64 {
 
 fn judge(r: &Row, linked: &ModuleSource, named: &ModuleSource) -> Outcome {
     let case = case(r, &r.kernel);
-    let want = named.kernel(&r.kernel).and_then(|k| reverse(&k, &case, true, 1.0)).unwrap();
-    let kernel = match linked.kernel(&r.kernel) {
-        Ok(k) => k,
+    let want = gradients(named, &case).and_then(|(g, _)| reversed(&g, &case, true, 1.0)).unwrap();
+    let (reverse, forward) = match gradients(linked, &case) {
+        Ok(both) => both,
         Err(e) => return Outcome::Refused(first(&e)),
     };
-    let got = match reverse(&kernel, &case, false, 1.0) {
-        Ok(d) => d,
-        Err(e) => return Outcome::Refused(first(&e)),
-    };
+    let got = reversed(&reverse, &case, false, 1.0).unwrap();
     let (xs, zs) = (case_data(&case, 0), case_data(&case, 1));
     let mut worst = 0.0f64;
     let mut wrong = Vec::new();
@@ -193,19 +190,15 @@ fn judge(r: &Row, linked: &ModuleSource, named: &ModuleSource) -> Outcome {
     compare("da", &got.da, 1.0, &|i| (want.da[i], scale(i, want.da[i], xs[i])));
     compare("db", &got.db, 1.0, &|i| (want.db[i], scale(i, want.db[i], zs[i])));
     for by in [[1.0, 0.7], [-1e6, 3e5], [3e-6, 1e-5]] {
-        let tangent = match forward(&kernel, &case, by) {
-            Ok(t) => t,
-            Err(e) => return Outcome::Refused(format!("forward: {}", first(&e))),
-        };
+        let after = run(&forward, &case, false, [by[0], by[1], 0.0]).unwrap();
+        let tangent = after.leaves[2].shadow.to_f64();
         compare(&format!("tangent by {by:?}"), &tangent, 1.0, &|i| {
             let (p, q) = (want.da[i] * by[0], want.db[i] * by[1]);
             (p + q, scale(i, want.da[i], xs[i]) * by[0].abs() + scale(i, want.db[i], zs[i]) * by[1].abs())
         });
     }
-    match reverse(&kernel, &case, false, 1e6) {
-        Ok(d) => compare("da of 1e6", &d.da, 1e6, &|i| (want.da[i], scale(i, want.da[i], xs[i]))),
-        Err(e) => return Outcome::Refused(first(&e)),
-    }
+    let large = reversed(&reverse, &case, false, 1e6).unwrap();
+    compare("da of 1e6", &large.da, 1e6, &|i| (want.da[i], scale(i, want.da[i], xs[i])));
     match wrong.is_empty() {
         true => Outcome::Right(worst),
         false => Outcome::Wrong(format!(
@@ -233,7 +226,13 @@ fn every_function_is_right_or_refused() {
     let text = source(&rows);
     let linked = compiled(dir.path(), &text, Some(&library));
     let named = compiled(dir.path(), &text, None);
-    let outcomes: Vec<Outcome> = rows.iter().map(|r| judge(r, &linked, &named)).collect();
+    let half = rows.len() / 2;
+    let all = |rows: &[Row]| rows.iter().map(|r| judge(r, &linked, &named)).collect::<Vec<_>>();
+    let outcomes = std::thread::scope(|s| {
+        let first = s.spawn(|| all(&rows[..half]));
+        let rest = all(&rows[half..]);
+        [first.join().unwrap(), rest].concat()
+    });
     let mut surprises = Vec::new();
     for (r, out) in rows.iter().zip(&outcomes) {
         let open = OPEN.iter().find(|o| o.0 == r.kernel);

@@ -12,6 +12,7 @@
 pub mod facts;
 
 use super::edit;
+use crate::facts::bits::possible_bits;
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
 use facts::{mantissa, Fact, FEWEST};
@@ -149,6 +150,10 @@ fn sinks(k: &Kernel, of: &SecondaryMap<Value, Fact>) -> Vec<(Inst, Value, Mark)>
         let scalar = k.insts[i].result.is_some_and(|r| matches!(k.ty(r), Type::Float(_)));
         match of[a] {
             Fact::Mantissa { .. } if scalar => out.push((i, a, Mark::Twin)),
+            // A number below eight changes in jumps, such as the quarter that an angle lies in.
+            Fact::Opaque if scalar && possible_bits(k, a, 8).is_some_and(|bits| bits < 8) => {
+                out.push((i, a, Mark::Zero));
+            }
             Fact::Opaque | Fact::Mantissa { .. } => out.push((i, a, Mark::Opaque)),
             Fact::Number { .. } => {
                 // As a number it has steps; as bits of a float, elsewhere, it was taken for smooth. It cannot be both.
