@@ -130,3 +130,19 @@ extern "C" __global__ void shared_rows(const float *const *rows, const int *pick
     int j = threadIdx.x;
     if (j < cols) y[blockIdx.x * cols + j] = row[0][j] * row[1][j];
 }
+
+// Records with pointers and numbers are copied, and used through the copies.
+struct Part { float* w; int n; float s; };
+extern "C" __global__ void copied_records(const Part* a, Part* b, float* y, int n) {
+    int i = threadIdx.x;
+    if (i < n) {
+        b[i] = a[n - 1 - i];
+    }
+    __syncthreads();
+    if (i < n) {
+        Part p = b[(i + 1) % n];
+        float acc = 0;
+        for (int j = 0; j < p.n; j++) acc += p.w[j] * p.w[j] * p.s;
+        y[i] = acc;
+    }
+}

@@ -45,34 +45,72 @@ pub fn of_copy(
         let aligned = accesses.iter().all(|a| a.1.scalar() != elem || a.2 >= k.bytes(elem) as u32);
         return Ok(Layout { period: Some(k.bytes(elem)), floats: vec![(0, elem)], aligned });
     }
-    let mut period = 0;
-    let mut seen: Vec<(i64, Type)> = Vec::new();
-    let mut aligned = true;
+    let seen = seen(k, prov, &accesses, (dst, src), len)?;
+    let cells = fill(k, &cover(k, &seen)?, seen.extent)?;
+    if cells.iter().any(|(_, ty)| ty.is_ptr()) {
+        return Err(Unknown::Pointers);
+    }
+    let floats = cells.into_iter().filter(|(_, ty)| ty.is_float()).collect();
+    Ok(Layout { period: (seen.period != 0).then_some(seen.period), floats, aligned: seen.aligned })
+}
+
+/// All that a copy of `len` bytes moves, in order, if there are pointers and numbers among it.
+pub fn records(
+    k: &Kernel,
+    cfg: &Cfg,
+    prov: &Provenance,
+    (dst, src): (Value, Value),
+    len: u64,
+) -> Option<Vec<(u64, Type)>> {
+    let seen = seen(k, prov, &accesses(k, cfg), (dst, src), Some(len)).ok()?;
+    let cells = fill(k, &cover(k, &seen).ok()?, seen.extent).ok()?;
+    let step = if seen.period == 0 { len } else { seen.period };
+    let mixed = [true, false].iter().all(|&p| cells.iter().any(|(_, ty)| ty.is_ptr() == p));
+    let whole = step != 0 && len % step == 0 && mixed;
+    whole.then(|| {
+        (0..len / step).flat_map(|n| cells.iter().map(move |&(at, ty)| (n * step + at, ty))).collect()
+    })
+}
+
+/// What accesses to either end of a copy touch, from where it begins.
+struct Seen {
+    accesses: Vec<(i64, Type)>,
+    /// After so many bytes it comes again; 0: never.
+    period: u64,
+    extent: u64,
+    aligned: bool,
+}
+
+fn seen(
+    k: &Kernel,
+    prov: &Provenance,
+    accesses: &[(Value, Type, u32)],
+    (dst, src): (Value, Value),
+    len: Option<u64>,
+) -> Result<Seen, Unknown> {
+    let mut out = Seen { accesses: Vec::new(), period: 0, extent: 0, aligned: true };
     for end in [dst, src] {
         let bases = prov.of(end).bases;
         let (start, dynamic) = offset(k, end);
-        period = gcd(period, dynamic);
-        for &(ptr, ty, align) in &accesses {
+        out.period = gcd(out.period, dynamic);
+        for &(ptr, ty, align) in accesses {
             if prov.of(ptr).bases.is_disjoint(&bases) {
                 continue;
             }
-            aligned &= u64::from(align) >= k.bytes(ty.scalar());
+            out.aligned &= u64::from(align) >= k.bytes(ty.scalar());
             let (at, dynamic) = offset(k, ptr);
-            period = gcd(period, dynamic);
-            seen.push((at - start, ty));
+            out.period = gcd(out.period, dynamic);
+            out.accesses.push((at - start, ty));
         }
     }
-    if seen.is_empty() {
-        return Err(Unknown::NoAccess);
-    }
-    let extent = match (period, len) {
+    out.extent = match (out.period, len) {
+        _ if out.accesses.is_empty() => return Err(Unknown::NoAccess),
         (0, Some(len)) => len,
         (0, None) => return Err(Unknown::NoAccess),
-        (p, _) => p,
+        // Of a part of a record only the part is asked for.
+        (p, len) => len.map_or(p, |len| p.min(len)),
     };
-    let bytes = cover(k, &seen, period, extent)?;
-    let floats = fill(&bytes, extent)?;
-    Ok(Layout { period: (period != 0).then_some(period), floats, aligned })
+    Ok(out)
 }
 
 /// Every typed access to memory: where, what, and how it is aligned.
@@ -145,15 +183,19 @@ fn uniform(
 enum Byte {
     /// That many bytes into a float.
     Float(FloatTy, u64),
+    /// That many bytes into a pointer.
+    Pointer(AddrSpace, u64),
     Integer,
 }
 
-fn cover(k: &Kernel, seen: &[(i64, Type)], period: u64, extent: u64) -> Result<BTreeMap<u64, Byte>, Unknown> {
+fn cover(k: &Kernel, seen: &Seen) -> Result<BTreeMap<u64, Byte>, Unknown> {
+    let (period, extent) = (seen.period, seen.extent);
     let mut bytes: BTreeMap<u64, Byte> = BTreeMap::new();
-    for &(at, ty) in seen {
+    for &(at, ty) in &seen.accesses {
         let scalar = ty.scalar();
         let what = |n: u64| match scalar {
             Type::Float(f) => Ok(Byte::Float(f, n)),
+            Type::Ptr(space) => Ok(Byte::Pointer(space, n)),
             Type::Int(_) => Ok(Byte::Integer),
             _ => Err(Unknown::Pointers),
         };
@@ -173,37 +215,43 @@ fn cover(k: &Kernel, seen: &[(i64, Type)], period: u64, extent: u64) -> Result<B
     Ok(bytes)
 }
 
-/// The floats in order. A hole of four bytes can be padding, an integer, or a float; as a float it is copied right in
-/// all three cases, since the shadow of what is no float is zero.
-fn fill(bytes: &BTreeMap<u64, Byte>, extent: u64) -> Result<Vec<(u64, Type)>, Unknown> {
-    let mut floats = Vec::new();
+/// Floats, pointers and runs of integers in order. A hole of four bytes can be padding, an integer, or a float; as a float it is
+/// copied right in all three cases, since the shadow of what is no float is zero.
+fn fill(k: &Kernel, bytes: &BTreeMap<u64, Byte>, extent: u64) -> Result<Vec<(u64, Type)>, Unknown> {
+    let mut cells = Vec::new();
     let mut at = 0;
     while at < extent {
-        match bytes.get(&at) {
-            Some(Byte::Float(f, 0)) => {
-                let size = u64::from(f.bytes());
-                let whole = (0..size).all(|n| bytes.get(&(at + n)) == Some(&Byte::Float(*f, n)));
-                if !whole {
-                    return Err(Unknown::Contradiction(at));
-                }
-                floats.push((at, Type::Float(*f)));
-                at += size;
+        let mut whole = |ty: Type, size: u64, byte: &dyn Fn(u64) -> Byte| {
+            cells.push((at, ty));
+            (0..size).all(|n| bytes.get(&(at + n)) == Some(&byte(n))).then_some(size)
+        };
+        let size = match bytes.get(&at) {
+            Some(&Byte::Float(f, 0)) => whole(Type::Float(f), f.bytes().into(), &|n| Byte::Float(f, n)),
+            Some(&Byte::Pointer(s, 0)) => {
+                whole(Type::Ptr(s), k.pointer_bytes(s).into(), &|n| Byte::Pointer(s, n))
             }
-            Some(Byte::Float(..)) => return Err(Unknown::Contradiction(at)),
-            Some(Byte::Integer) => at += 1,
+            Some(Byte::Float(..) | Byte::Pointer(..)) => None,
+            Some(Byte::Integer) => {
+                let fits =
+                    |n: &u64| at % n == 0 && (at..at + n).all(|b| bytes.get(&b) == Some(&Byte::Integer));
+                let size = [8, 4, 2, 1].into_iter().find(fits).unwrap_or(1);
+                cells.push((at, Type::Int(8 * size as u16)));
+                Some(size)
+            }
             None => {
                 let end = (at..extent).find(|n| bytes.contains_key(n)).unwrap_or(extent);
                 match end - at {
                     // Too short for any float.
                     1 => {}
-                    4 if at % 4 == 0 => floats.push((at, Type::F32)),
+                    4 if at % 4 == 0 => cells.push((at, Type::F32)),
                     _ => return Err(Unknown::Hole(at, end)),
                 }
-                at = end;
+                Some(end - at)
             }
-        }
+        };
+        at += size.ok_or(Unknown::Contradiction(at))?;
     }
-    Ok(floats)
+    Ok(cells)
 }
 
 /// A pointer's distance from the start of its object: a constant part, and what the rest is a multiple of (0: there is
@@ -341,7 +389,8 @@ entry:
         let d = "  %d = load i32, ptr.global %q";
         assert!(matches!(layout(&format!("{a}\n{d}")), Err(Unknown::Contradiction(_))));
         let e = "  %e = load ptr.global, ptr.global %p";
-        assert_eq!(layout(&format!("{e}\n{c}")), Err(Unknown::Pointers));
+        let f = "  %z8 = ptradd ptr.global %x, i64 8\n  %f = load f64, ptr.global %z8";
+        assert_eq!(layout(&format!("{e}\n{f}\n{c}")), Err(Unknown::Pointers));
     }
 
     // Catches a float that is taken apart: one type only needs no offsets.

@@ -23,7 +23,7 @@ mod tests;
 mod warp;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
-use crate::canon::{canonicalise, drain, merge_offsets, spell_out_adds};
+use crate::canon::{canonicalise, copy_fields, drain, merge_offsets, spell_out_adds};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
@@ -119,6 +119,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
     spell_out_adds(&mut given);
+    copy_fields(&mut given, roles);
     let mut k = idiom::recognise(&given);
     retype(&mut k, roles);
     let own = PlanOptions { local_tape_bytes: FUNCTION_TAPE, ..options.clone() };

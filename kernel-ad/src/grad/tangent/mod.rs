@@ -15,7 +15,7 @@ mod refuse;
 mod tests;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
-use crate::canon::spell_out_adds;
+use crate::canon::{copy_fields, spell_out_adds};
 use crate::cfg::Cfg;
 use crate::diag::Result;
 use crate::facts::{provenance_and_activity, Activity, Base, Exclusive, Provenance, Writes};
@@ -51,6 +51,7 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     let mut given = primal.clone();
     inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
     spell_out_adds(&mut given);
+    copy_fields(&mut given, roles);
     let mut params = primal_specs(&given, roles)?;
     let mut primal = idiom::recognise(&given);
     retype(&mut primal, roles);
