@@ -98,14 +98,20 @@ fn gpu_runtime(features: &str) -> String {
 // Catches: a crate that builds in this workspace alone; documented lines that do not do; a program that needs a driver to start.
 #[test]
 fn with_the_documented_lines_it_builds_without_a_toolkit() {
+    let lines = documented("toml", "[env]");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(
+        readme.replace("/path/to/kernel-ad", root().to_str().unwrap()).contains(&lines),
+        "README.md has other lines"
+    );
     let launching =
         Outside::new(&documented("toml", "[dependencies]"), &documented("rust,no_run", "fn main()"));
     launching.write("square.cu", &documented("cuda", "square"));
-    launching.write(".cargo/config.toml", &documented("toml", "[env]"));
+    launching.write(".cargo/config.toml", &lines);
     launching.prints("[2.0, 4.0, 6.0]\n");
 
     let shipping = Outside::new(&gpu_runtime(r#""cuda", "hip""#), OPEN_ALL);
-    shipping.write(".cargo/config.toml", &documented("toml", "[env]"));
+    shipping.write(".cargo/config.toml", &lines);
     shipping.prints(
         "cpu: host\nno CUDA device the driver is not installed\nno HIP device the driver is not installed\n",
     );

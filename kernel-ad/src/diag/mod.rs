@@ -123,7 +123,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// One or more diagnostics: what a failed step gives back.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
@@ -151,8 +151,27 @@ impl fmt::Display for Diagnostics {
     }
 }
 
+/// As they are displayed: what a program prints whose `main` returns them, or that unwraps them.
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Diagnostic {}
 impl std::error::Error for Diagnostics {}
 
 /// Result of a step of the compiler.
 pub type Result<T> = std::result::Result<T, Diagnostics>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches: a `main` that returns diagnostics and prints the insides of a value.
+    #[test]
+    fn what_main_prints_is_readable() {
+        let d: Diagnostics = Diagnostic::new(Code::NoDevice, "no CUDA device").help("look again").into();
+        assert_eq!(format!("Error: {d:?}"), "Error: error[KAD0302]: no CUDA device\n   = help: look again");
+    }
+}
