@@ -66,8 +66,10 @@ impl Case {
                     "global `{}` has {have} bytes in the case and {bytes} bytes in the module",
                     g.name
                 ))),
-                None => errors
-                    .push(error(format!("kernel `{kernel}` does not use a variable named `{}`", g.name))),
+                None => errors.push(error(format!(
+                    "kernel `{kernel}` does not use a variable named `{}` that can be set from outside",
+                    g.name
+                ))),
             }
         }
         match errors.is_empty() {

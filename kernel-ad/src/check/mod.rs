@@ -47,7 +47,8 @@ pub fn kernel_of(case: &Case, module: &ModuleSource) -> Result<Kernel> {
     let kernel = module.kernel(&case.kernel)?;
     let params =
         grad::primal_specs(&kernel, &grad::Roles::of(&vec![shadow_mem::Role::Const; kernel.params.len()]))?;
-    let variables: Vec<_> = kernel.globals.values().map(|g| (g.name.as_str(), g.bytes)).collect();
+    let variables: Vec<_> =
+        kernel.globals.values().filter(|g| g.external).map(|g| (g.name.as_str(), g.bytes)).collect();
     case.fits(&kernel.name, &params, &variables)?;
     Ok(kernel)
 }

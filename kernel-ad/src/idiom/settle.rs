@@ -2,7 +2,8 @@
 //! that lies there exchange it for itself. That changes nothing, but says whose value it is: the derivative follows the
 //! exchange, and the atomic operation itself needs none. A second barrier keeps the exchange apart from what comes.
 
-use crate::cfg::Cfg;
+use crate::cfg::{Cfg, PostDomTree};
+use crate::facts::uniform::{between, Uniform};
 use crate::facts::{Activity, Base, Provenance};
 use crate::grad::{clean, Roles};
 use crate::kernel::*;
@@ -27,6 +28,18 @@ struct Record {
     place: Option<(Value, Value)>,
     /// Its value, the best one if it is executed repeatedly.
     best: Value,
+    /// The barriers that may be the next ones behind it.
+    ends: HashSet<Inst>,
+}
+
+/// An operation that can be settled.
+struct Fit {
+    block: Block,
+    inst: Inst,
+    /// It may be executed repeatedly before a barrier.
+    repeated: bool,
+    /// The barriers that may be the next ones behind it.
+    ends: HashSet<Inst>,
 }
 
 /// Settles all that can be. The others stay as they are.
@@ -40,21 +53,27 @@ pub fn settle(k: &mut Kernel, roles: &Roles) -> Settled {
     let prov = Provenance::new(k, &cfg, roles);
     let activity = Activity::new(k, &cfg, &prov, roles);
     let view = View { k, cfg: &cfg, prov: &prov, activity: &activity };
-    let found: Vec<(Block, Inst, bool)> =
-        candidates.into_iter().filter_map(|(b, i)| Some((b, i, view.fits(b, i)?))).collect();
+    let mut found: Vec<Fit> = candidates.into_iter().filter_map(|(b, i)| view.fits(b, i)).collect();
+    if !meet_alike(k, &cfg) {
+        // A second barrier behind one of those that meet must stand behind all of them.
+        let all: HashSet<Inst> =
+            k.iter_insts().map(|(_, i)| i).filter(|&i| is_barrier(&k.insts[i].op)).collect();
+        found.iter_mut().for_each(|f| f.ends.clone_from(&all));
+    }
     if found.is_empty() {
         return out;
     }
     let mut locals = Vec::new();
     let mut records = Vec::new();
-    for (block, inst, repeated) in found {
-        out.extrema.insert(inst);
-        records.push(remember(k, block, inst, repeated, &mut locals));
+    for fit in found {
+        out.extrema.insert(fit.inst);
+        records.push(remember(k, fit, &mut locals));
     }
     for block in k.layout.clone() {
         // Each barrier ends a block; what comes behind it goes to a new one.
         let mut at = block;
-        while let Some(n) = k.blocks[at].insts.iter().position(|&i| is_barrier(&k.insts[i].op)) {
+        while let Some(n) = k.blocks[at].insts.iter().position(|i| records.iter().any(|r| r.ends.contains(i)))
+        {
             at = behind_barrier(k, at, n, &records, &mut out.exchanges);
         }
     }
@@ -76,6 +95,18 @@ fn is_barrier(op: &Op) -> bool {
     matches!(op, Op::Barrier { kind, count: None, .. } if *kind != BarrierKind::Arrive)
 }
 
+/// True when the threads that meet at a barrier have all come to the same instruction.
+fn meet_alike(k: &Kernel, cfg: &Cfg) -> bool {
+    let (uniform, post) = (Uniform::new(k, cfg), PostDomTree::new(k, cfg));
+    let waits = |b: Block| k.blocks[b].insts.iter().any(|&i| matches!(k.insts[i].op, Op::Barrier { .. }));
+    let waits_from = |b: Block, to: Option<Block>| waits(b) || between(cfg, b, to).into_iter().any(waits);
+    cfg.rpo().iter().copied().filter(|&b| uniform.is_divergent_branch(b)).all(|b| {
+        let meet = post.ipdom(b);
+        let sides = cfg.succs(b).iter().filter(|&&s| Some(s) != meet && waits_from(s, meet)).count();
+        sides == 0 || (sides == 1 && meet.is_none_or(|m| !waits_from(m, None)))
+    })
+}
+
 struct View<'a> {
     k: &'a Kernel,
     cfg: &'a Cfg,
@@ -84,8 +115,8 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// Whether an operation can be settled; then, whether it may be executed repeatedly before a barrier.
-    fn fits(&self, block: Block, inst: Inst) -> Option<bool> {
+    /// Whether an operation can be settled.
+    fn fits(&self, block: Block, inst: Inst) -> Option<Fit> {
         let k = self.k;
         let Op::AtomicRmw { ptr, .. } = k.insts[inst].op else { return None };
         let base = self.prov.of(ptr).single()?;
@@ -94,7 +125,7 @@ impl View<'_> {
             return None;
         }
         k.as_const(start_of(k, ptr))?;
-        let after = self.until_barrier(block, inst);
+        let (after, ends) = self.until_barrier(block, inst);
         let touches = |p: Value| self.prov.of(p).bases.contains(&base);
         let disturbs = |i: Inst| match &k.insts[i].op {
             Op::Load { ptr, .. } => {
@@ -111,18 +142,18 @@ impl View<'_> {
             Op::Barrier { .. } => !is_barrier(&k.insts[i].op),
             _ => false,
         };
-        if after.iter().any(|&i| disturbs(i)) || !k.iter_insts().any(|(_, i)| is_barrier(&k.insts[i].op)) {
+        if after.iter().any(|&i| disturbs(i)) || ends.is_empty() {
             return None;
         }
         let repeated = after.contains(&inst);
         let moves = k.def_inst(ptr).is_some_and(|d| after.contains(&d));
-        (!(repeated && moves)).then_some(repeated)
+        (!(repeated && moves)).then_some(Fit { block, inst, repeated, ends })
     }
 
-    /// Everything that may be executed behind an instruction before the next barrier.
-    fn until_barrier(&self, block: Block, inst: Inst) -> HashSet<Inst> {
+    /// Everything that may be executed behind an instruction before the next barrier, and the barriers that may be that one.
+    fn until_barrier(&self, block: Block, inst: Inst) -> (HashSet<Inst>, HashSet<Inst>) {
         let k = self.k;
-        let mut out = HashSet::new();
+        let (mut out, mut ends) = (HashSet::new(), HashSet::new());
         let mut seen: HashSet<Block> = HashSet::new();
         let start = k.blocks[block].insts.iter().position(|&i| i == inst).map_or(0, |n| n + 1);
         let mut work = vec![(block, start)];
@@ -130,11 +161,12 @@ impl View<'_> {
             let rest = &k.blocks[b].insts[start..];
             let end = rest.iter().position(|&i| is_barrier(&k.insts[i].op));
             out.extend(rest[..end.unwrap_or(rest.len())].iter().copied());
-            if end.is_none() {
-                work.extend(self.cfg.succs(b).iter().filter(|&&s| seen.insert(s)).map(|&s| (s, 0)));
+            match end {
+                Some(n) => drop(ends.insert(rest[n])),
+                None => work.extend(self.cfg.succs(b).iter().filter(|&&s| seen.insert(s)).map(|&s| (s, 0))),
             }
         }
-        out
+        (out, ends)
     }
 }
 
@@ -159,13 +191,8 @@ fn distance(b: &mut KernelBuilder<'_>, start: Value, ptr: Value, index: Type) ->
 }
 
 /// Stores what is needed behind the barrier in variables.
-fn remember(
-    k: &mut Kernel,
-    block: Block,
-    inst: Inst,
-    repeated: bool,
-    locals: &mut Vec<(Value, Type)>,
-) -> Record {
+fn remember(k: &mut Kernel, fit: Fit, locals: &mut Vec<(Value, Type)>) -> Record {
+    let Fit { block, inst, repeated, ends } = fit;
     let Op::AtomicRmw { op, ptr, val, .. } = k.insts[inst].op else { unreachable!("an extremum") };
     let mut b = KernelBuilder::new(k);
     let entry = b.k.entry();
@@ -207,7 +234,7 @@ fn remember(
         let distance = distance(&mut b, start, ptr, index);
         b.store(var, distance, plain);
     }
-    Record { inst, done, place, best }
+    Record { inst, done, place, best, ends }
 }
 
 /// Splits a block behind its barrier and settles there. Gives the block with the rest.
@@ -225,7 +252,7 @@ fn behind_barrier(
     let mut b = KernelBuilder::new(k);
     b.loc = loc;
     b.switch_to(block);
-    for r in records {
+    for r in records.iter().filter(|r| r.ends.contains(&barrier)) {
         settle_one(&mut b, r, exchanges);
     }
     // Unlike the first barrier this one gives nothing, whatever kind that is.

@@ -209,7 +209,7 @@ out:
     let mut after = before.clone();
     let roles = Roles::of(&[Role::Dup, Role::Dup, Role::Dup]);
     let settled = super::settle(&mut after, &roles);
-    assert_eq!((settled.extrema.len(), settled.exchanges.len()), (1, 2));
+    assert_eq!((settled.extrema.len(), settled.exchanges.len()), (1, 1));
     verify(&after).unwrap_or_else(|e| panic!("{e}\n{}", print(&after)));
     for start in [-30.0, 0.25, 7.0] {
         let x = [1.5, -2.0, 0.5, 4.0, -5.0, 4.0];

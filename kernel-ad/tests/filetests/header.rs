@@ -138,7 +138,8 @@ impl Header {
         text += "]\n";
         let case = Case::parse(&text, Path::new("arguments")).map_err(|e| format!("{e}\n{text}"))?;
         let specs = kernel_ad::grad::primal_specs(k, &case.roles()).map_err(|e| e.to_string())?;
-        let variables: Vec<_> = k.globals.values().map(|g| (g.name.as_str(), g.bytes)).collect();
+        let variables: Vec<_> =
+            k.globals.values().filter(|g| g.external).map(|g| (g.name.as_str(), g.bytes)).collect();
         case.fits(&k.name, &specs, &variables).map_err(|e| e.to_string())?;
         Ok(case)
     }
