@@ -28,7 +28,7 @@ extern "C" __global__ void half_word_sum(const __half *x, __half *sum, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     __half *at = sum + i % 2;
-    unsigned *word = (unsigned *)((size_t)at & ~(size_t)2), old = *word, seen;
+    unsigned *word = (unsigned *)((size_t)at & ~(size_t)2), old = *(volatile unsigned *)word, seen;
     bool high = (size_t)at & 2;
     do {
         seen = old;
