@@ -1,5 +1,9 @@
 //! Every program, as a newcomer starts it, at a small size.
 
+#[path = "../../gpu-runtime/tests/drivers/fake.rs"]
+#[allow(dead_code)]
+mod fake;
+
 use std::process::{Command, Output};
 
 /// Program, a small size for it, a size that it refuses.
@@ -53,5 +57,27 @@ fn failures_have_an_exit_status() {
             assert_eq!(out.status.code(), Some(2), "{name}: {text}");
             assert!(!text.is_empty() && lines(&out.stdout, "checked") == 0, "{name}");
         }
+    }
+}
+
+// Catches: a step on the host that fails on a GPU before anything is computed, and results that nobody looks at: the driver has no GPU, and
+// launches do nothing.
+#[test]
+fn on_a_gpu_that_computes_nothing_the_results_are_wrong() {
+    for &(name, path, size, _) in PROGRAMS {
+        let (kind, variable) = match name.ends_with("-hip") {
+            true => ("hip", "KERNEL_AD_LIBAMDHIP64"),
+            false => ("cuda", "KERNEL_AD_LIBCUDA"),
+        };
+        let mut command = Command::new(path);
+        command.arg(size).env(variable, fake::library(kind)).env_remove("KERNEL_AD_DEVICE");
+        let out = command.output().expect("start");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        if kind == "hip" && text.contains("ROCm device library") {
+            println!("skipped: {name} needs rocm-device-libs");
+            continue;
+        }
+        assert_eq!((out.status.code(), lines(&out.stdout, "device ")), (Some(1), 0), "{name}:\n{text}");
+        assert!(text.lines().last().is_some_and(|l| l.ends_with(": WRONG")), "{name}:\n{text}");
     }
 }
