@@ -27,15 +27,11 @@ impl Compiled {
         self.device.context().device().info().kind != DeviceKind::Cpu
     }
 
-    /// A program of that mode that was run before.
-    pub fn loaded(&self, mode: Mode) -> Option<Loaded> {
-        self.loaded.borrow().iter().find(|(m, _)| *m == mode).map(|(_, l)| l.clone())
-    }
-
-    fn load(&self, program: &Program) -> Result<Loaded> {
+    /// The program on the device; compiled unless it was before.
+    pub fn load(&self, program: &Program) -> Result<Loaded> {
         let mode = program.gradient.as_ref().map_or(Mode::Primal, |g| g.mode);
-        if let Some(l) = self.loaded(mode) {
-            return Ok(l);
+        if let Some((_, l)) = self.loaded.borrow().iter().find(|(m, _)| *m == mode) {
+            return Ok(l.clone());
         }
         let new = match &program.gradient {
             Some(g) => self.device.compile(g)?,

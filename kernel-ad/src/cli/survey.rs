@@ -6,12 +6,11 @@ use super::{devices, output, Outcome};
 use crate::case::{Case, Image};
 use crate::check::{
     ladder, load_kernel, place, rehearse, subject_of, with_compiled, CheckReport, Compiled, Finding, Options,
-    Verdict,
+    Program, Verdict,
 };
 use crate::diag::{Diagnostics, Result};
 use crate::jit::{Device, Loaded};
 use serde_json::{json, Value};
-use shadow_mem::Mode;
 use std::path::Path;
 use std::time::Duration;
 
@@ -100,10 +99,13 @@ fn one(a: &SurveyArgs, path: &Path, device: &Device) -> std::result::Result<Meas
             ladder(&subject, e, &options, &a.device, &mut |_| ())
         })?;
     // What did not run has failed already, and has no time.
-    let time = |mode| compiled.loaded(mode).map(|l| fastest(&case, &l, a.repeat)).transpose();
+    let time = |program: Program| fastest(&case, &compiled.load(&program)?, a.repeat);
     let times = match findings.iter().any(|f| f.verdict == Verdict::Fail && f.error.is_none()) {
         true => None,
-        false => time(Mode::Primal)?.zip(time(Mode::Reverse)?).map(|(p, g)| [p, g]),
+        false => Some([
+            time(Program::primal(&subject.primal, &case.roles())?)?,
+            time(Program::gradient(&subject.reverse))?,
+        ]),
     };
     Ok(Measured { findings, tape_per_thread, times, bytes })
 }
