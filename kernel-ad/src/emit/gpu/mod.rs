@@ -62,7 +62,8 @@ pub fn nvptx<'a>(kernels: &[&Kernel], cpu: &NvptxCpu, libraries: &'a Libraries) 
         libraries,
         keep: symbols(kernels),
         external,
-        passes: "default<O3>",
+        // First away with what the libraries bring and nothing calls.
+        passes: "globaldce,default<O3>",
         output: Output::Assembly,
     };
     Ok(GpuModule { text: m.to_string(), recipe })
@@ -104,7 +105,8 @@ pub fn amdgpu<'a>(kernels: &[&Kernel], cpu: &AmdCpu, libraries: &'a Libraries) -
         libraries: linked,
         keep: symbols(kernels),
         external: Vec::new(),
-        passes: "default<O3>",
+        // First away with what the libraries bring and nothing calls.
+        passes: "globaldce,default<O3>",
         output: Output::Object,
     };
     Ok(GpuModule { text: m.to_string(), recipe })
