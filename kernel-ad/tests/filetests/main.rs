@@ -16,7 +16,8 @@
 //!
 //! Where the list of numbers is too long, `; arg x { type = "f32", len = 64, ... }` is as in case files; so is
 //! `; global w { ... }`. A stage that rewrites a kernel (`idiom`, `own`, `retype`, `settle`, `drain`) must keep its results when
-//! there is a launch. `check` runs all oracles; one that fails cannot be blessed.
+//! there is a launch. `emitted` emits LLVM IR for a GPU, reads it again and runs it. `check` runs all oracles; one that fails
+//! cannot be blessed.
 //!
 //! `KAD_BLESS=1` rewrites the `;=` lines. An unknown directive fails, and so does a file that checks nothing.
 
