@@ -3,6 +3,9 @@
 //! Compilers compute both sides of a choice in advance where a branch would have computed one: `x > 0 ? x * logf(x) : 0` takes the logarithm of 0 too.
 //! Its adjoint there is zero, but zero times an infinite slope is no number. So where a side holds something
 //! with slopes that may be infinite, what goes into that side is pinned to itself if it is chosen, else to zero.
+//!
+//! A reciprocal of something infinite is a choice too: `1 / (1/x + sqrt(1/x^2 + 1))`, as inverse hyperbolic sines have it, is zero at
+//! zero, and what led there has no derivative that would be of use.
 
 use super::edit::{self, Users};
 use crate::kernel::*;
@@ -30,6 +33,70 @@ pub(super) fn place(k: &mut Kernel) {
     }
 }
 
+/// Pins reciprocals of what may become infinite on steep ways to a choice, for [`place`] to guard.
+pub(super) fn reciprocals(k: &mut Kernel) {
+    let all: Vec<(Block, Inst)> = k.iter_insts().collect();
+    let users = edit::users(k);
+    let mut pairs = Vec::new();
+    for (block, i) in all {
+        let below = match &k.insts[i].op {
+            Op::Math { func: MathFn::Rcp, args, .. } => args[0],
+            Op::Binary { op: BinOp::FDiv, a, b, .. } if k.as_const(*a).is_some() => *b,
+            _ => continue,
+        };
+        let Some(r) = k.insts[i].result.filter(|&r| matches!(k.ty(r), Type::F32 | Type::F64)) else {
+            continue;
+        };
+        let inside = only_for(k, &users, block, i, below);
+        let divides = |&i: &Inst| match &k.insts[i].op {
+            Op::Binary { op: BinOp::FDiv, b, .. } => k.as_const(*b).is_none(),
+            op => matches!(op, Op::Math { func: MathFn::Rcp, .. }),
+        };
+        if !inside.iter().any(divides) {
+            continue;
+        }
+        let at = edit::behind(k, r);
+        let mut b = KernelBuilder::new(k);
+        b.at = at;
+        b.loc = b.k.insts[i].loc;
+        let ty = b.k.ty(r);
+        let zero = b.k.zero(ty);
+        let finite = b.fcmp(FloatPred::Une, r, zero);
+        // The same once more, of which only the derivative is used, and that if it is chosen.
+        let mut copies: HashMap<Value, Value> = HashMap::new();
+        for &c in inside.iter().chain([&i]) {
+            let mut op = b.k.insts[c].op.clone();
+            op.map_operands(|v| copies.get(&v).copied().unwrap_or(v));
+            let result = b.k.insts[c].result.expect("pure instructions have results");
+            let ty = b.k.ty(result);
+            let copy = b.value(op, ty);
+            copies.insert(result, copy);
+        }
+        let slope = b.select(finite, copies[&r], zero);
+        let pin = pinned(&mut b, r, slope);
+        pairs.push((r, pin, finite));
+    }
+    let map: Vec<(Value, Value)> = pairs.iter().map(|&(r, pin, _)| (r, pin)).collect();
+    edit::replace(k, &map);
+    for (r, pin, finite) in pairs {
+        let put_back = |v: Value| if v == pin { r } else { v };
+        for v in [pin, finite] {
+            let i = k.def_inst(v).expect("just made");
+            match &mut k.insts[i].op {
+                Op::Math { args, .. } => args[0] = r,
+                op => op.map_operands(put_back),
+            }
+        }
+    }
+}
+
+fn pinned(b: &mut KernelBuilder<'_>, v: Value, slope: Value) -> Value {
+    let ty = b.k.ty(v);
+    let op =
+        Op::Math { func: MathFn::Pin, flavor: Flavor::Library, args: smallvec![v, slope], fmf: Fmf::empty() };
+    b.value(op, ty)
+}
+
 fn guard(k: &mut Kernel, users: &Users, block: Block, select: Inst, side: Value, chosen: bool) -> bool {
     let Op::Select { cond, .. } = k.insts[select].op else { return false };
     let inside = only_for(k, users, block, select, side);
@@ -48,7 +115,7 @@ fn guard(k: &mut Kernel, users: &Users, block: Block, select: Inst, side: Value,
     }
     // Nothing else uses them, so they may stand right before the choice, behind its condition.
     k.blocks[block].insts.retain(|i| !inner.contains(i));
-    let mut pinned: HashMap<Value, Value> = HashMap::new();
+    let mut pins: HashMap<Value, Value> = HashMap::new();
     for v in entering {
         let at = k.blocks[block].insts.iter().position(|&i| i == select).expect("in its block");
         let ty = k.ty(v);
@@ -57,26 +124,24 @@ fn guard(k: &mut Kernel, users: &Users, block: Block, select: Inst, side: Value,
         b.at = Cursor::At(block, at);
         b.loc = b.k.insts[select].loc;
         let slope = if chosen { b.select(cond, v, zero) } else { b.select(cond, zero, v) };
-        let op = Op::Math {
-            func: MathFn::Pin,
-            flavor: Flavor::Library,
-            args: smallvec![v, slope],
-            fmf: Fmf::empty(),
-        };
-        pinned.insert(v, b.value(op, ty));
+        let pin = pinned(&mut b, v, slope);
+        pins.insert(v, pin);
     }
     let at = k.blocks[block].insts.iter().position(|&i| i == select).expect("in its block");
     k.blocks[block].insts.splice(at..at, inside.iter().copied());
     for &i in &inside {
-        k.insts[i].op.map_operands(|v| pinned.get(&v).copied().unwrap_or(v));
+        k.insts[i].op.map_operands(|v| pins.get(&v).copied().unwrap_or(v));
     }
     true
 }
 
-/// The instructions of the block that nothing needs but one side of a select, in order.
+/// The instructions of the block that nothing needs but one side of a select, or the operand of another instruction, in order.
 fn only_for(k: &Kernel, users: &Users, block: Block, select: Inst, side: Value) -> Vec<Inst> {
-    let Op::Select { cond, .. } = k.insts[select].op else { return Vec::new() };
-    let Some(last) = k.def_inst(side).filter(|_| side != cond) else { return Vec::new() };
+    let cond = match k.insts[select].op {
+        Op::Select { cond, .. } => Some(cond),
+        _ => None,
+    };
+    let Some(last) = k.def_inst(side).filter(|_| Some(side) != cond) else { return Vec::new() };
     let insts = &k.blocks[block].insts;
     let (Some(from), Some(to)) =
         (insts.iter().position(|&i| i == last), insts.iter().position(|&i| i == select))

@@ -54,6 +54,7 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
     rounding::mark(k);
     scales::mark(k);
     twins::insert(k);
+    guards::reciprocals(k);
     guards::place(k);
     clean::remove_dead_code(k);
 }
