@@ -34,7 +34,7 @@ pub fn exchange_reason(k: &Kernel, new: Value) -> (&'static str, &'static str) {
     match update(k, new, 0) {
         Update::Product => (
             "it multiplies: a factor's adjoint is the product of all others, which is known only when all have come",
-            "let every thread store its factor and multiply them behind a barrier; or, where all factors are positive, \
+            "multiply in shared memory, and look at the product behind a barrier; let every thread store its factor; or, where all factors are positive, \
              add their logarithms with atomicAdd",
         ),
         Update::Half => (

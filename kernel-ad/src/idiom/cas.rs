@@ -16,12 +16,31 @@ pub(super) fn replace_loops(k: &mut Kernel) -> bool {
     if !k.iter_insts().any(|(_, i)| matches!(k.insts[i].op, Op::CmpXchg { .. })) {
         return false;
     }
-    while let Some(found) = find(k) {
+    while let Some(found) = find(k, &|_| Some(Wanted::Atomic)) {
         replace(k, &found);
         drop_unreachable(k);
         any = true;
     }
     any
+}
+
+/// Replaces the loops that multiply, but those whose `cmpxchg` is among `but`. Hardware has no such operation: an atomic *add* stands for
+/// each, which comes out here beside the `cmpxchg`, and has to be replaced in its turn.
+pub(super) fn take_products(k: &mut Kernel, but: &HashSet<Inst>) -> Vec<(Inst, Inst)> {
+    let mut out = Vec::new();
+    while let Some(found) = find(k, &|i| (!but.contains(&i)).then_some(Wanted::Product)) {
+        let swap = found.swap;
+        out.extend(replace(k, &found).map(|atomic| (swap, atomic)));
+        drop_unreachable(k);
+    }
+    out
+}
+
+/// What a loop has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Atomic,
+    Product,
 }
 
 /// A recognised loop.
@@ -41,19 +60,20 @@ struct Found {
     contents: HashSet<Value>,
 }
 
-fn find(k: &Kernel) -> Option<Found> {
+fn find(k: &Kernel, wanted: &dyn Fn(Inst) -> Option<Wanted>) -> Option<Found> {
     let cfg = Cfg::new(k);
     let dom = DomTree::new(k, &cfg);
     let forest = LoopForest::new(k, &cfg, &dom).ok()?;
     cfg.rpo().iter().find_map(|&b| {
         let swap = *k.blocks[b].insts.iter().find(|&&i| matches!(k.insts[i].op, Op::CmpXchg { .. }))?;
+        let wanted = wanted(swap)?;
         let l = forest.of(b)?;
         let data = &forest.loops[l];
         // An inner loop would have blocks of its own.
         data.blocks
             .iter()
             .all(|&x| forest.of(x) == Some(l))
-            .then(|| Loop::new(k, &cfg, data, swap)?.recognise())?
+            .then(|| Loop::new(k, &cfg, data, swap, wanted)?.recognise())?
     })
 }
 
@@ -71,10 +91,11 @@ struct Loop<'a> {
     /// What the exchange gives: content and success.
     pair: Value,
     contents: HashSet<Value>,
+    wanted: Wanted,
 }
 
 impl<'a> Loop<'a> {
-    fn new(k: &'a Kernel, cfg: &'a Cfg, data: &'a LoopData, swap: Inst) -> Option<Loop<'a>> {
+    fn new(k: &'a Kernel, cfg: &'a Cfg, data: &'a LoopData, swap: Inst, wanted: Wanted) -> Option<Loop<'a>> {
         let Op::CmpXchg { ptr, expected, new, .. } = k.insts[swap].op else { return None };
         let inside: HashSet<Block> = data.blocks.iter().copied().collect();
         let insts = || data.blocks.iter().flat_map(|&b| &k.blocks[b].insts).copied();
@@ -100,6 +121,7 @@ impl<'a> Loop<'a> {
             new,
             pair: k.insts[swap].result?,
             contents: HashSet::new(),
+            wanted,
         };
         l.find_contents(expected);
         l.contents.contains(&expected).then_some(l)
@@ -239,7 +261,7 @@ impl<'a> Loop<'a> {
     fn update(&self) -> Option<(RmwOp, Value)> {
         let k = self.k;
         if let Some(v) = self.invariant(self.new) {
-            return Some((RmwOp::Xchg, v));
+            return (self.wanted == Wanted::Atomic).then_some((RmwOp::Xchg, v));
         }
         let made = float_behind(k, self.new).unwrap_or(self.new);
         let either = |a: Value, b: Value| match (self.is_content(a), self.is_content(b)) {
@@ -247,6 +269,12 @@ impl<'a> Loop<'a> {
             (false, true) => self.invariant(a),
             _ => None,
         };
+        if self.wanted == Wanted::Product {
+            return match k.def_op(made)? {
+                Op::Binary { op: BinOp::FMul, a, b, .. } => Some((RmwOp::FAdd, either(*a, *b)?)),
+                _ => None,
+            };
+        }
         match k.def_op(made)? {
             Op::Binary { op: BinOp::FAdd, a, b, .. } => Some((RmwOp::FAdd, either(*a, *b)?)),
             Op::Binary { op: BinOp::FSub, a, b, .. } if self.is_content(*a) => {
@@ -349,9 +377,9 @@ fn uncast(k: &Kernel, mut ptr: Value) -> Value {
     ptr
 }
 
-/// Puts the atomic operation before the loop's exits and takes the loop out of the flow.
-fn replace(k: &mut Kernel, found: &Found) {
-    let Op::CmpXchg { ptr, new, mem, .. } = k.insts[found.swap].op else { return };
+/// Puts the atomic operation before the loop's exits and takes the loop out of the flow. Gives the operation.
+fn replace(k: &mut Kernel, found: &Found) -> Option<Inst> {
+    let Op::CmpXchg { ptr, new, mem, .. } = k.insts[found.swap].op else { return None };
     let own: HashSet<Value> =
         found.inside.iter().flat_map(|&b| &k.blocks[b].insts).filter_map(|&i| k.insts[i].result).collect();
     let (bits, float, loc) = (k.ty(new), k.ty(found.val), k.insts[found.swap].loc);
@@ -365,6 +393,7 @@ fn replace(k: &mut Kernel, found: &Found) {
         Made { own: &own, contents, swap, old: found.val, old_bits: found.val, map: HashMap::new() };
     let val = made.value(&mut b, found.val);
     made.old = b.value(Op::AtomicRmw { op: found.op, ptr, val, mem }, float);
+    let atomic = b.k.def_inst(made.old);
     made.old_bits = b.cast(CastOp::Bitcast, made.old, bits);
     let leave = found.guard.as_ref().map(|&(edge, cond, when)| (edge, made.value(&mut b, cond), when));
     // Phis behind the loop, then all other uses.
@@ -419,6 +448,7 @@ fn replace(k: &mut Kernel, found: &Found) {
     k.layout.pop();
     let at = k.layout.iter().position(|&x| x == found.header).unwrap_or(k.layout.len());
     k.layout.insert(at, block);
+    atomic
 }
 
 /// Values of the loop, made again from the old content of memory.

@@ -6,11 +6,13 @@
 mod atomics;
 mod cas;
 mod own;
+mod products;
 mod settle;
 #[cfg(test)]
 mod tests;
 
 pub use own::claim;
+pub use products::{has_products, order_products};
 pub use settle::{settle, Settled};
 
 use crate::grad::clean;

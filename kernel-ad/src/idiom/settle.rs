@@ -33,13 +33,13 @@ struct Record {
 }
 
 /// An operation that can be settled.
-struct Fit {
-    block: Block,
-    inst: Inst,
+pub(super) struct Fit {
+    pub block: Block,
+    pub inst: Inst,
     /// It may be executed repeatedly before a barrier.
-    repeated: bool,
+    pub repeated: bool,
     /// The barriers that may be the next ones behind it.
-    ends: HashSet<Inst>,
+    pub ends: HashSet<Inst>,
 }
 
 /// Settles all that can be. The others stay as they are.
@@ -52,14 +52,8 @@ pub fn settle(k: &mut Kernel, roles: &Roles) -> Settled {
     let cfg = Cfg::new(k);
     let prov = Provenance::new(k, &cfg, roles);
     let activity = Activity::new(k, &cfg, &prov, roles);
-    let view = View { k, cfg: &cfg, prov: &prov, activity: &activity };
-    let mut found: Vec<Fit> = candidates.into_iter().filter_map(|(b, i)| view.fits(b, i)).collect();
-    if !meet_alike(k, &cfg) {
-        // A second barrier behind one of those that meet must stand behind all of them.
-        let all: HashSet<Inst> =
-            k.iter_insts().map(|(_, i)| i).filter(|&i| is_barrier(&k.insts[i].op)).collect();
-        found.iter_mut().for_each(|f| f.ends.clone_from(&all));
-    }
+    let view = View { k, cfg: &cfg, prov: &prov, activity: &activity, together: None };
+    let found = view.all_that_fit(candidates);
     if found.is_empty() {
         return out;
     }
@@ -107,14 +101,29 @@ fn meet_alike(k: &Kernel, cfg: &Cfg) -> bool {
     })
 }
 
-struct View<'a> {
-    k: &'a Kernel,
-    cfg: &'a Cfg,
-    prov: &'a Provenance,
-    activity: &'a Activity,
+pub(super) struct View<'a> {
+    pub k: &'a Kernel,
+    pub cfg: &'a Cfg,
+    pub prov: &'a Provenance,
+    pub activity: &'a Activity,
+    /// Operations that go together with each other; without it those of one kind do.
+    pub together: Option<&'a HashSet<Inst>>,
 }
 
 impl View<'_> {
+    /// Those of these operations that can be settled.
+    pub(super) fn all_that_fit(&self, candidates: Vec<(Block, Inst)>) -> Vec<Fit> {
+        let k = self.k;
+        let mut found: Vec<Fit> = candidates.into_iter().filter_map(|(b, i)| self.fits(b, i)).collect();
+        if !meet_alike(k, self.cfg) {
+            // A second barrier behind one of those that meet must stand behind all of them.
+            let all: HashSet<Inst> =
+                k.iter_insts().map(|(_, i)| i).filter(|&i| is_barrier(&k.insts[i].op)).collect();
+            found.iter_mut().for_each(|f| f.ends.clone_from(&all));
+        }
+        found
+    }
+
     /// Whether an operation can be settled.
     fn fits(&self, block: Block, inst: Inst) -> Option<Fit> {
         let k = self.k;
@@ -134,7 +143,8 @@ impl View<'_> {
             Op::Store { ptr, .. } | Op::CmpXchg { ptr, .. } => touches(*ptr),
             Op::AtomicRmw { op, ptr, .. } => {
                 let Op::AtomicRmw { op: own, .. } = k.insts[inst].op else { return true };
-                *op != own && touches(*ptr)
+                let other = self.together.map_or(*op != own, |t| !t.contains(&i));
+                other && touches(*ptr)
             }
             Op::MemCopy { dst, src, .. } => touches(*dst) || touches(*src),
             Op::MemSet { dst, .. } => touches(*dst),
@@ -171,7 +181,7 @@ impl View<'_> {
 }
 
 /// The pointer that another one was made from by address arithmetic.
-fn start_of(k: &Kernel, mut ptr: Value) -> Value {
+pub(super) fn start_of(k: &Kernel, mut ptr: Value) -> Value {
     while let Some(Op::PtrAdd { ptr: p, .. }) = k.def_op(ptr) {
         ptr = *p;
     }
@@ -179,7 +189,7 @@ fn start_of(k: &Kernel, mut ptr: Value) -> Value {
 }
 
 /// The sum of the distances between the two.
-fn distance(b: &mut KernelBuilder<'_>, start: Value, ptr: Value, index: Type) -> Value {
+pub(super) fn distance(b: &mut KernelBuilder<'_>, start: Value, ptr: Value, index: Type) -> Value {
     let (mut at, mut sum) = (ptr, None);
     while at != start {
         let Some(&Op::PtrAdd { ptr: p, offset, .. }) = b.k.def_op(at) else { break };

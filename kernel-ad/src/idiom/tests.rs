@@ -225,3 +225,49 @@ fn loads_in_the_loop_go_before_it() {
     let text = around("  %n = fadd f32 %w, %f", "  %w = load f32, ptr.global %m\n  br swap");
     same(&text, None);
 }
+
+/// Every thread multiplies an element of shared memory; what is done `between` that and the next barrier.
+fn product(between: &str) -> Kernel {
+    let text = format!(
+        "global ptr.shared @s bytes 16 align 4
+         kernel @k(ptr.global %x, ptr.global %m, ptr.global %y) nvptx {{
+         entry: %t = tid.x %i = zext i32 %t to i64 %o = shl i64 %i, 2 %px = ptradd ptr.global %x, i64 %o %py = ptradd ptr.global %y, i64 %o
+         %v = load f32, ptr.global %px %w = load f32, ptr.global %m %b = and i64 %i, 3 %bo = shl i64 %b, 2 %q = ptradd ptr.shared @s, i64 %bo
+         store f32 %w, ptr.shared %q barrier.sync %start = load i32, ptr.shared %q, align 4 volatile br loop
+         loop: %seen = phi i32 [%start, entry], [%now, again] %f = bitcast i32 %seen to f32 %n = fmul f32 %f, %v %bits = bitcast f32 %n to i32
+         %pair = cmpxchg ptr.shared %q, i32 %seen, %bits, align 4 monotonic failure monotonic
+         %now = extractvalue {{i32, i1}} %pair, 0 %same = icmp eq i32 %seen, %now br i1 %same, done, again
+         again: br loop
+         done: {between} barrier.sync %all = load f32, ptr.shared %q store f32 %all, ptr.global %py ret }}"
+    );
+    let k = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    verify(&k).unwrap_or_else(|e| panic!("{e}"));
+    k
+}
+
+// Catches: factors that are lost, taken twice, or multiplied into another element.
+#[test]
+fn products_in_an_order_are_the_same_products() {
+    let roles = Roles::of(&[Role::Dup; 3]);
+    let before = product("");
+    let mut after = before.clone();
+    assert!(super::order_products(&mut after, &roles));
+    verify(&after).unwrap_or_else(|e| panic!("{e}\n{}", print(&after)));
+    assert!(!after.iter_insts().any(|(_, i)| matches!(after.insts[i].op, Op::CmpXchg { .. })));
+    let x = [0.5, 2.0, -1.0, 0.0, 4.0, 0.25, 8.0, 3.0, 2.0, 0.5];
+    assert_eq!(run(&before, &x, 1.5), run(&after, &x, 1.5));
+}
+
+// Catches: a product that is put off although somebody looks at it before the barrier.
+#[test]
+fn products_that_are_looked_at_stay() {
+    let roles = Roles::of(&[Role::Dup; 3]);
+    for between in [
+        "%look = load f32, ptr.shared %q, align 4 volatile store f32 %look, ptr.global %py",
+        "store f32 %v, ptr.shared %q",
+        "%was = bitcast i32 %now to f32 store f32 %was, ptr.global %py",
+    ] {
+        let mut k = product(between);
+        assert!(!super::order_products(&mut k, &roles), "{between}");
+    }
+}

@@ -121,6 +121,7 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
     spell_out_adds(&mut given);
     copy_fields(&mut given, roles);
     let mut k = idiom::recognise(&given);
+    idiom::order_products(&mut k, roles);
     retype(&mut k, roles);
     let own = PlanOptions { local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
     let options = if primal.is_function { &own } else { options };

@@ -54,6 +54,7 @@ pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
     copy_fields(&mut given, roles);
     let mut params = primal_specs(&given, roles)?;
     let mut primal = idiom::recognise(&given);
+    idiom::order_products(&mut primal, roles);
     retype(&mut primal, roles);
     let exclusive = match given.is_function {
         true => Exclusive::default(),

@@ -1,0 +1,2 @@
+// The same sources as HIP.
+#include "factors.cu"
