@@ -5,6 +5,7 @@ mod faults;
 mod functions;
 mod marks;
 mod modules;
+mod peer;
 mod split_faults;
 mod support;
 
