@@ -91,22 +91,9 @@ impl Parser {
                 "warp" => self.k.source.warp_size = self.in_parens(Self::integer)?,
                 "max_threads" => self.k.bounds.max_threads = Some(self.in_parens(Self::integer)?),
                 "min_blocks" => self.k.bounds.min_blocks = Some(self.in_parens(Self::integer)?),
-                "block" => {
-                    self.expect('(')?;
-                    let x = self.integer()?;
-                    self.expect(',')?;
-                    let y = self.integer()?;
-                    self.expect(',')?;
-                    let z = self.integer()?;
-                    self.expect(')')?;
-                    self.k.bounds.required_block = Some([x, y, z]);
-                }
+                "block" => self.k.bounds.required_block = Some(self.in_parens(Self::integers)?),
                 "distinct" => {
-                    self.expect('(')?;
-                    let a = self.integer()?;
-                    self.expect(',')?;
-                    let b = self.integer()?;
-                    self.expect(')')?;
+                    let [a, b] = self.in_parens(Self::integers)?;
                     self.k.bounds.distinct.insert((a, b));
                 }
                 "tape" => self.k.tape = Some(self.in_parens(Self::tape)?),
@@ -120,6 +107,17 @@ impl Parser {
             }
         }
         Ok(())
+    }
+
+    fn integers<const N: usize>(&mut self) -> Parsed<[u32; N]> {
+        let mut out = [0; N];
+        for (n, x) in out.iter_mut().enumerate() {
+            if n > 0 {
+                self.expect(',')?;
+            }
+            *x = self.integer()?;
+        }
+        Ok(out)
     }
 
     fn tape(&mut self) -> Parsed<TapeInfo> {

@@ -38,6 +38,7 @@ impl Verifier<'_> {
         self.params();
         self.globals();
         self.tape();
+        self.distinct();
     }
 
     fn params(&mut self) {
@@ -91,6 +92,15 @@ impl Verifier<'_> {
                 if !inside || target.as_u32() as usize >= k.globals.len() || var.init.is_none() {
                     self.report(format!("global `{name}` ({g}): pointer at {at} is out of bounds"));
                 }
+            }
+        }
+    }
+
+    fn distinct(&mut self) {
+        for &(a, b) in &self.k.bounds.distinct {
+            let is_pointer = |i: u32| self.k.params.get(i as usize).is_some_and(|p| p.ty.is_ptr());
+            if let Some(i) = [a, b].into_iter().find(|&i| !is_pointer(i)) {
+                self.report(format!("distinct({a}, {b}): parameter {i} is not a pointer"));
             }
         }
     }

@@ -41,6 +41,10 @@ fn one_rule_at_a_time() {
             "the tape's capacity is parameter 1, which is not an i64",
         ),
         (
+            "kernel @k(ptr %x, i32 %n) distinct(0, 2) { e: ret }",
+            "distinct(0, 2): parameter 2 is not a pointer",
+        ),
+        (
             "global ptr.shared @g bytes 4 align 3 kernel @k() { e: ret }",
             "global `g` (g0): alignment 3 is not a power of two",
         ),
