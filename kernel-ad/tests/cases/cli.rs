@@ -312,6 +312,13 @@ fn packed_cases_are_whole() {
     assert!(text.contains("ERROR\n    KAD0009") && text.contains("2 cases, 1 wrong"), "{text}");
 }
 
+// Catches launches for times that go on from where the last one stopped: this kernel counts where it writes, and would leave its buffers.
+#[test]
+fn times_are_of_launches_on_the_same_data() {
+    let (text, _) = run(&["survey", "--device", "cpu", "--repeat", "8", "compact.toml"], 0);
+    assert!(text.contains("1 cases, 0 wrong"), "{text}");
+}
+
 // Catches a machine whose devices are not listed, or whose missing ones are not explained.
 #[test]
 fn devices_are_listed() {
