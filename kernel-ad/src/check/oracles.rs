@@ -148,15 +148,17 @@ impl Ladder<'_> {
         self.space.set_shadow(&mut seeded, &seeds);
 
         (self.progress)("primal, interpreted");
-        let (outputs, steps) = match self.interpret(&primal, before) {
-            Ok((r, info)) => (r, info.steps),
-            Err(e) if is_too_long(&e) => {
+        // Every thread executes an instruction: where there are more threads than that, not even the memory is made.
+        let possible = case.threads() <= self.options.max_steps;
+        let (outputs, steps) = match possible.then(|| self.interpret(&primal, before)) {
+            Some(Ok((r, info))) => (r, info.steps),
+            Some(Err(e)) if !is_too_long(&e) => return Err(e),
+            _ => {
                 self.skip_interpreted(&INTERPRETED);
                 self.peer(PRIMAL_PEER, &primal, before, None);
                 self.device_alone(&reverse, before, &seeded, None);
                 return Ok(());
             }
-            Err(e) => return Err(e),
         };
         self.push(sanitize(self.engines, PRIMAL_SANITIZER, &primal, case, before));
         self.push(primal_on_device(self.engines, &primal, case, before, &outputs));
