@@ -1,5 +1,7 @@
 //! Artifacts that a program brings with it: which of several fits the device.
 
+use crate::artifact::cubin::Processor;
+use crate::artifact::elf;
 use crate::driver::Rejection;
 use crate::{Context, DeviceInfo, DeviceKind, Error, Program, Result};
 use shadow_mem::Manifest;
@@ -68,10 +70,9 @@ fn fit(device: &DeviceInfo, target: &str, code: &[u8]) -> Option<u32> {
         }),
         (DeviceKind::Cuda, "nvptx") => {
             let (own, sm) = (processor(own)?, processor(name)?);
-            let cubin = code.starts_with(b"\x7fELF");
-            let fits = match sm.alone {
-                true => own.number == sm.number,
-                false if cubin => own.number / 10 == sm.number / 10 && sm.number <= own.number,
+            let cubin = code.starts_with(elf::MAGIC);
+            let fits = match cubin || sm.alone {
+                true => sm.machine_code_runs_on(own.number),
                 false => sm.number <= own.number,
             };
             fits.then_some(4 * sm.number + 2 * u32::from(sm.alone) + u32::from(cubin))
@@ -88,12 +89,7 @@ fn fit(device: &DeviceInfo, target: &str, code: &[u8]) -> Option<u32> {
     }
 }
 
-/// An NVIDIA processor, `sm_90a`: 90, and whether its code runs on it alone.
-struct Processor {
-    number: u32,
-    alone: bool,
-}
-
+/// `sm_90a`: 90, alone.
 fn processor(name: &str) -> Option<Processor> {
     let digits = name.strip_prefix("sm_")?;
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());

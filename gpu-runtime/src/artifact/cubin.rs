@@ -7,22 +7,31 @@ use shadow_mem::Manifest;
 /// Cubin's machine in ELF headers.
 const EM_CUDA: u16 = 190;
 
-/// What a cubin was made for.
+/// What NVIDIA's code was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct MadeFor {
+pub struct Processor {
     /// 90 for sm_90.
-    sm: u32,
-    /// Runs on that processor alone: sm_90a.
-    alone: bool,
+    pub number: u32,
+    /// It runs on that processor alone: sm_90a.
+    pub alone: bool,
+}
+
+impl Processor {
+    /// Whether machine code for it runs on another: that of one generation runs on the later members of it.
+    pub fn machine_code_runs_on(self, own: u32) -> bool {
+        match self.alone {
+            true => self.number == own,
+            false => self.number / 10 == own / 10 && self.number <= own,
+        }
+    }
 }
 
 /// Refuses a cubin that is cut off, for processors that this one (86 for sm_86) is none of, not linked, or without the manifests' kernels.
 pub fn check(image: &[u8], own: Option<u32>, processor: &str, manifests: &[Manifest]) -> Judgement {
     elf::check(image, EM_CUDA, "a CUDA device takes PTX or cubin")?;
-    // Machine code of one generation runs on the later members of it.
     if let (Some(own), Some(m)) = (own, made_for(image)) {
-        if m.sm / 10 != own / 10 || m.sm > own || (m.alone && m.sm != own) {
-            let (sm, a) = (m.sm, if m.alone { "a" } else { "" });
+        if !m.machine_code_runs_on(own) {
+            let (sm, a) = (m.number, if m.alone { "a" } else { "" });
             return Err(format!("it is cubin for sm_{sm}{a}, and this device is {processor}"));
         }
     }
@@ -37,11 +46,11 @@ pub fn check(image: &[u8], own: Option<u32>, processor: &str, manifests: &[Manif
 
 /// The flags changed with ABI 8 (sm_100). LLVM's ELF.h has both: EF_CUDA_SM and EF_CUDA_ACCELERATORS_V1, EF_CUDA_SM_MASK and
 /// EF_CUDA_ACCELERATORS. `None` for versions that are not known: those the driver judges.
-fn made_for(image: &[u8]) -> Option<MadeFor> {
+fn made_for(image: &[u8]) -> Option<Processor> {
     let flags = elf::flags(image);
     match image.get(8)? {
-        7 => Some(MadeFor { sm: flags & 0xff, alone: flags & 0x800 != 0 }),
-        8 => Some(MadeFor { sm: flags >> 8 & 0xff, alone: flags & 8 != 0 }),
+        7 => Some(Processor { number: flags & 0xff, alone: flags & 0x800 != 0 }),
+        8 => Some(Processor { number: flags >> 8 & 0xff, alone: flags & 8 != 0 }),
         _ => None,
     }
 }
@@ -58,7 +67,7 @@ mod tests {
             image[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\x33");
             (image[8], image[18], image[20]) = (abi, 190, 1);
             image[48..52].copy_from_slice(&flags.to_le_bytes());
-            made_for(&image).map(|m| (m.sm, m.alone))
+            made_for(&image).map(|m| (m.number, m.alone))
         };
         assert_eq!(read(7, 0x0046_0546), Some((70, false)));
         assert_eq!(read(7, 0x005a_055a), Some((90, false)));

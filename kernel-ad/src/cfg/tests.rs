@@ -18,16 +18,7 @@ fn source() -> Source {
 /// A kernel whose blocks branch as given; two successors branch on an i1 parameter, none returns.
 fn graph(edges: &[&[usize]]) -> (Kernel, Vec<Block>) {
     let mut k = Kernel::new("g", source());
-    let c = k.add_param(Param {
-        name: "c".into(),
-        ty: Type::I1,
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: 1,
-        dereferenceable: 0,
-    });
+    let c = k.add_param(Param::new("c", Type::I1));
     let mut b = KernelBuilder::new(&mut k);
     let blocks: Vec<Block> = (0..edges.len()).map(|i| b.block(&format!("b{i}"))).collect();
     for (i, succ) in edges.iter().enumerate() {

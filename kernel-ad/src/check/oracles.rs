@@ -248,12 +248,12 @@ impl Ladder<'_> {
     /// brings into an order round differently.
     fn kept(&mut self, oracle: &'static str, got: &Image, reference: &Reference) {
         let want = &reference.narrow;
-        if idiom::has_products(&self.subject.primal, &self.subject.case.roles()) {
-            return self.push(judge(oracle, compare(got, want, reference, Side::Primal, keeps)));
-        }
         let pairs = got.leaves.iter().zip(&want.leaves).filter(|(_, w)| keeps(w));
         let changed: Vec<_> =
             pairs.filter(|(g, w)| g.data.bytes != w.data.bytes).map(|(g, _)| g.path.as_str()).collect();
+        if !changed.is_empty() && idiom::has_products(&self.subject.primal, &self.subject.case.roles()) {
+            return self.push(judge(oracle, compare(got, want, reference, Side::Primal, keeps)));
+        }
         let detail = match changed.is_empty() {
             true => String::new(),
             false => format!("differs: {}", changed.join(", ")),

@@ -44,6 +44,15 @@ fn numbers(name: &str) -> Vec<u32> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect()
 }
 
+/// Where CUDA toolkits may be installed, in the order in which they are tried.
+pub fn cuda_homes(env: Environment<'_>) -> Vec<PathBuf> {
+    let mut out = all_named(env, &["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"]);
+    out.push("/usr/local/cuda".into());
+    out.extend(versions(Path::new("/usr/local"), "cuda-"));
+    out.push("/opt/cuda".into());
+    out
+}
+
 /// For messages.
 pub fn listed(places: &[PathBuf]) -> String {
     places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")

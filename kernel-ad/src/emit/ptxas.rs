@@ -68,12 +68,8 @@ fn candidates(env: Environment<'_>) -> Vec<PathBuf> {
     if let Some(own) = places::named(env, VARIABLE) {
         return vec![own];
     }
-    let mut homes = places::all_named(env, &["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"]);
-    homes.push("/usr/local/cuda".into());
-    homes.extend(places::versions(Path::new("/usr/local"), "cuda-"));
-    homes.push("/opt/cuda".into());
     let mut out = places::on_path(env, "ptxas");
-    out.extend(homes.iter().map(|h| h.join("bin/ptxas")));
+    out.extend(places::cuda_homes(env).iter().map(|h| h.join("bin/ptxas")));
     out
 }
 

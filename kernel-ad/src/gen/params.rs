@@ -124,16 +124,7 @@ fn scalar(name: &str, role: Role, data: Data, shadow: Data) -> Arg {
 }
 
 fn pointer(name: &str) -> Param {
-    Param {
-        name: name.into(),
-        ty: Type::Ptr(AddrSpace::Global),
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: 8,
-        dereferenceable: 0,
-    }
+    Param { align: 8, ..Param::new(name, Type::Ptr(AddrSpace::Global)) }
 }
 
 fn source(arch: Arch) -> Source {

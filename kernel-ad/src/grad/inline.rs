@@ -140,13 +140,7 @@ impl<'a> Splice<'a> {
         self.k.blocks[tail].insts.extend(others);
         self.k.layout.splice(place..place, added);
         if tail != block {
-            for s in self.k.successors(tail) {
-                for i in self.k.blocks[s].insts.clone() {
-                    if let Op::Phi { incoming } = &mut self.k.insts[i].op {
-                        incoming.iter_mut().filter(|(b, _)| *b == block).for_each(|(b, _)| *b = tail);
-                    }
-                }
-            }
+            self.k.end_moved(block, tail);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod inline;
 mod order;
 mod params;
 mod pointers;
+mod prepare;
 pub mod reverse;
 mod roles;
 pub mod shadow;

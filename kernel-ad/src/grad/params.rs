@@ -106,16 +106,7 @@ impl ShadowParams {
 
 /// Appends a pointer parameter to a kernel.
 pub fn pointer_param(k: &mut Kernel, name: &str, space: AddrSpace, align: u32) -> Value {
-    k.add_param(Param {
-        name: name.to_string(),
-        ty: Type::Ptr(space),
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: align.max(1),
-        dereferenceable: 0,
-    })
+    k.add_param(Param { align: align.max(1), ..Param::new(name, Type::Ptr(space)) })
 }
 
 /// Takes parameters off that nothing in the kernel uses; `keep` is asked with their index and entry.

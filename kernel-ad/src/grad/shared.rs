@@ -76,16 +76,7 @@ pub fn add_shared(
 /// the shadow.
 fn dynamic_size(k: &mut Kernel, params: &mut ShadowParams, specs: &mut Vec<ParamSpec>) -> (Value, Value) {
     let name = "shared.bytes";
-    let size = k.add_param(Param {
-        name: name.into(),
-        ty: Type::I32,
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: 1,
-        dereferenceable: 0,
-    });
+    let size = k.add_param(Param::new(name, Type::I32));
     params.dynamic_size = Some(size);
     specs.push(ParamSpec {
         name: name.into(),
@@ -149,15 +140,9 @@ pub fn clear_at_entry(k: &mut Kernel, shared: &[SharedShadow], inserted: &[Inst]
     let mut b = KernelBuilder::new(k);
     let body = b.block("body");
     b.k.blocks[body].insts = go;
-    for s in b.k.successors(body) {
-        for i in b.k.blocks[s].insts.clone() {
-            if let Op::Phi { incoming } = &mut b.k.insts[i].op {
-                incoming.iter_mut().filter(|(p, _)| *p == entry).for_each(|(p, _)| *p = body);
-            }
-        }
-    }
+    b.k.end_moved(entry, body);
     b.switch_to(entry);
-    let (first, all) = thread_number(&mut b);
+    let (first, all) = b.thread_number();
     let four = b.k.int(Type::I32, 4);
     let start = b.binary(BinOp::Mul, first, four);
     let step = b.binary(BinOp::Mul, all, four);
@@ -181,34 +166,6 @@ pub fn clear_at_entry(k: &mut Kernel, shared: &[SharedShadow], inserted: &[Inst]
         b.k.insts[phi].op = Op::Phi { incoming: vec![(from, start), (clear, next)] };
         b.switch_to(out);
     }
-    sync(&mut b, None, None, true);
+    b.sync(None, None, true);
     b.br(body);
-}
-
-/// The thread's number in its block, and how many threads that has.
-fn thread_number(b: &mut KernelBuilder<'_>) -> (Value, Value) {
-    let mut special = |s| b.value(Op::Special(s), Type::I32);
-    let [x, y, z] = [0, 1, 2].map(|a| special(Special::ThreadId(a)));
-    let [nx, ny, nz] = [0, 1, 2].map(|a| special(Special::BlockDim(a)));
-    let plane = b.binary(BinOp::Mul, z, ny);
-    let row = b.binary(BinOp::Add, plane, y);
-    let rows = b.binary(BinOp::Mul, row, nx);
-    let number = b.binary(BinOp::Add, rows, x);
-    let area = b.binary(BinOp::Mul, nx, ny);
-    let all = b.binary(BinOp::Mul, area, nz);
-    (number, all)
-}
-
-/// A barrier across which memory is exchanged.
-pub fn sync(b: &mut KernelBuilder<'_>, id: Option<Value>, count: Option<Value>, aligned: bool) {
-    // AMD's barrier itself orders nothing.
-    let fences = b.k.source.arch == Arch::Amdgpu;
-    let fence = |b: &mut KernelBuilder<'_>, ordering| {
-        if fences {
-            b.insert(Op::Fence { ordering, scope: Scope::BLOCK }, Type::Void);
-        }
-    };
-    fence(b, Ordering::Release);
-    b.insert(Op::Barrier { kind: BarrierKind::Sync, id, count, pred: None, aligned }, Type::Void);
-    fence(b, Ordering::Acquire);
 }

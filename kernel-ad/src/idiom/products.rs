@@ -5,7 +5,7 @@
 //! other, with a barrier between. That is the same product up to rounding, and each step is a load, a multiplication and a store.
 
 use super::cas;
-use super::settle::{distance, start_of, Fit, View};
+use super::settle::{distance, start_of, variable, Fit, View};
 use crate::cfg::Cfg;
 use crate::facts::{Activity, Provenance};
 use crate::grad::{clean, Roles};
@@ -90,28 +90,23 @@ fn rewrite(k: &mut Kernel, found: Vec<Fit>) {
 fn remember(k: &mut Kernel, fit: &Fit, locals: &mut Vec<(Value, Type)>) -> Factor {
     let Fit { inst, block, repeated, .. } = *fit;
     let Op::AtomicRmw { ptr, val, mem, .. } = k.insts[inst].op else { unreachable!("an atomic operation") };
-    let at = k.blocks[block].insts.iter().position(|&i| i == inst).expect("in its block");
     let float = k.ty(val);
     let start = start_of(k, ptr);
     let index = k.index_ty(k.ty(ptr).addr_space().unwrap_or(AddrSpace::Generic));
-    let entry = k.entry();
     let mut b = KernelBuilder::new(k);
     b.loc = b.k.insts[inst].loc;
     let plain = MemFlags::plain(1);
-    let mut variable = |b: &mut KernelBuilder<'_>, first: Value| {
-        let ty = b.k.ty(first);
-        b.at = Cursor::At(entry, 0);
-        let bytes = b.k.bytes(ty).max(1);
-        let var = b.alloca(bytes, bytes.next_power_of_two() as u32, AddrSpace::Generic);
+    let mut starting = |b: &mut KernelBuilder<'_>, first: Value| {
+        let var = variable(b, b.k.ty(first), locals);
         b.store(var, first, plain);
-        locals.push((var, ty));
         var
     };
     let (no, one, zero) = (b.k.int(Type::I1, 0), b.k.float(float, 1.0), b.k.int(index, 0));
-    let (done, product) = (variable(&mut b, no), variable(&mut b, one));
-    let far = (start != ptr).then(|| variable(&mut b, zero));
-    let shift = if block == entry { 2 * (2 + usize::from(far.is_some())) } else { 0 };
-    b.at = Cursor::At(block, at + shift);
+    let (done, product) = (starting(&mut b, no), starting(&mut b, one));
+    let far = (start != ptr).then(|| starting(&mut b, zero));
+    let at = b.k.blocks[block].insts.iter().position(|&i| i == inst).expect("in its block");
+    b.k.blocks[block].insts.remove(at);
+    b.at = Cursor::At(block, at);
     let before = b.load(float, product, plain);
     let value = if repeated { b.binary_fmf(BinOp::FMul, before, val, Fmf::empty()) } else { val };
     b.store(product, value, plain);
@@ -121,9 +116,6 @@ fn remember(k: &mut Kernel, fit: &Fit, locals: &mut Vec<(Value, Type)>) -> Facto
         let d = distance(&mut b, start, ptr, index);
         b.store(far, d, plain);
     }
-    let Cursor::At(_, end) = b.at else { unreachable!("it was set") };
-    debug_assert_eq!(k.blocks[block].insts[end], inst);
-    k.blocks[block].insts.remove(end);
     Factor {
         start,
         distance: far,
@@ -146,7 +138,7 @@ fn multiply_behind(k: &mut Kernel, barrier: Inst, factors: &[Factor]) {
     b.loc = b.k.insts[barrier].loc;
     let [turn, on, last] = ["turn", "next", "multiplied"].map(|s| b.block(&format!("{name}.{s}")));
     b.switch_to(block);
-    let (own, threads) = linear_thread(&mut b);
+    let (own, threads) = b.thread_number();
     b.br(turn);
     b.switch_to(turn);
     let (zero, one) = (b.k.int(Type::I32, 0), b.k.int(Type::I32, 1));
@@ -175,15 +167,7 @@ fn multiply_behind(k: &mut Kernel, barrier: Inst, factors: &[Factor]) {
         b.br(then);
         b.switch_to(then);
     }
-    let fence = b.k.source.arch == Arch::Amdgpu;
-    for ordering in [Ordering::Release, Ordering::Acquire] {
-        if fence {
-            b.insert(Op::Fence { ordering, scope: Scope::BLOCK }, Type::Void);
-        }
-        if ordering == Ordering::Release {
-            b.insert(Op::Barrier { kind: BarrierKind::Sync, id, count, pred: None, aligned }, Type::Void);
-        }
-    }
+    b.sync(id, count, aligned);
     let next = b.binary(BinOp::Add, t, one);
     let more = b.icmp(IntPred::Ult, next, threads);
     b.cond_br(more, on, last);
@@ -199,24 +183,5 @@ fn multiply_behind(k: &mut Kernel, barrier: Inst, factors: &[Factor]) {
         b.store(f.product, unit, plain);
     }
     k.blocks[last].insts.extend(rest);
-    for s in k.successors(last) {
-        for i in k.blocks[s].insts.clone() {
-            let Op::Phi { incoming } = &mut k.insts[i].op else { break };
-            incoming.iter_mut().filter(|(p, _)| *p == block).for_each(|(p, _)| *p = last);
-        }
-    }
-}
-
-/// The thread's number in its block, and how many there are.
-fn linear_thread(b: &mut KernelBuilder<'_>) -> (Value, Value) {
-    let mut special = |s: Special| b.value(Op::Special(s), Type::I32);
-    let tid = [0, 1, 2].map(|a| special(Special::ThreadId(a)));
-    let dim = [0, 1, 2].map(|a| special(Special::BlockDim(a)));
-    let (mut own, mut threads) = (tid[2], dim[2]);
-    for axis in [1, 0] {
-        own = b.binary(BinOp::Mul, own, dim[axis]);
-        own = b.binary(BinOp::Add, own, tid[axis]);
-        threads = b.binary(BinOp::Mul, threads, dim[axis]);
-    }
-    (own, threads)
+    k.end_moved(block, last);
 }

@@ -200,24 +200,26 @@ pub(super) fn distance(b: &mut KernelBuilder<'_>, start: Value, ptr: Value, inde
     sum.unwrap_or_else(|| b.k.int(index, 0))
 }
 
+/// A variable, at the start of the kernel and so before everything that was there; the builder stands behind it.
+pub(super) fn variable(b: &mut KernelBuilder<'_>, ty: Type, locals: &mut Vec<(Value, Type)>) -> Value {
+    b.at = Cursor::At(b.k.entry(), 0);
+    let bytes = b.k.bytes(ty).max(1);
+    let var = b.alloca(bytes, bytes.next_power_of_two() as u32, AddrSpace::Generic);
+    locals.push((var, ty));
+    var
+}
+
 /// Stores what is needed behind the barrier in variables.
 fn remember(k: &mut Kernel, fit: Fit, locals: &mut Vec<(Value, Type)>) -> Record {
     let Fit { block, inst, repeated, ends } = fit;
     let Op::AtomicRmw { op, ptr, val, .. } = k.insts[inst].op else { unreachable!("an extremum") };
     let mut b = KernelBuilder::new(k);
     let entry = b.k.entry();
-    let mut local = |b: &mut KernelBuilder<'_>, ty: Type| {
-        b.at = Cursor::At(entry, 0);
-        let bytes = b.k.bytes(ty).max(1);
-        let var = b.alloca(bytes, bytes.next_power_of_two() as u32, AddrSpace::Generic);
-        locals.push((var, ty));
-        var
-    };
     let (space, float) = (b.k.ty(ptr), b.k.ty(val));
-    let done = local(&mut b, Type::I1);
-    let best = local(&mut b, float);
+    let done = variable(&mut b, Type::I1, locals);
+    let best = variable(&mut b, float, locals);
     let index = b.k.index_ty(space.addr_space().unwrap_or(AddrSpace::Generic));
-    let place = b.k.def_inst(ptr).map(|_| (start_of(b.k, ptr), local(&mut b, index)));
+    let place = b.k.def_inst(ptr).map(|_| (start_of(b.k, ptr), variable(&mut b, index, locals)));
     let plain = MemFlags::plain(1);
     let first = b.k.blocks[entry].insts.iter().rposition(|&i| matches!(b.k.insts[i].op, Op::Alloca { .. }));
     b.at = Cursor::At(entry, first.map_or(0, |n| n + 1));
@@ -266,29 +268,15 @@ fn behind_barrier(
         settle_one(&mut b, r, exchanges);
     }
     // Unlike the first barrier this one gives nothing, whatever kind that is.
-    let fence = b.k.source.arch == Arch::Amdgpu;
-    let order = |b: &mut KernelBuilder<'_>, ordering: Ordering| {
-        if fence {
-            b.insert(Op::Fence { ordering, scope: Scope::BLOCK }, Type::Void);
-        }
-    };
-    order(&mut b, Ordering::Release);
     if let Op::Barrier { id, count, aligned, .. } = b.k.insts[barrier].op {
-        let op = Op::Barrier { kind: BarrierKind::Sync, id, count, pred: None, aligned };
-        b.insert(op, Type::Void);
+        b.sync(id, count, aligned);
     }
-    order(&mut b, Ordering::Acquire);
     let end = b.current();
     let last = b.block(&format!("{name}.settled"));
     b.switch_to(end);
     b.br(last);
     k.blocks[last].insts = rest;
-    for s in k.successors(last) {
-        for i in k.blocks[s].insts.clone() {
-            let Op::Phi { incoming } = &mut k.insts[i].op else { break };
-            incoming.iter_mut().filter(|(p, _)| *p == block).for_each(|(p, _)| *p = last);
-        }
-    }
+    k.end_moved(block, last);
     last
 }
 

@@ -171,6 +171,33 @@ impl<'k> KernelBuilder<'k> {
         self.value(Op::ExtractValue { agg, path: smallvec![index] }, ty)
     }
 
+    /// The thread's number in its block, and how many threads that has.
+    pub fn thread_number(&mut self) -> (Value, Value) {
+        let [x, y, z] = [0, 1, 2].map(|a| self.special(Special::ThreadId(a)));
+        let [nx, ny, nz] = [0, 1, 2].map(|a| self.special(Special::BlockDim(a)));
+        let plane = self.binary(BinOp::Mul, z, ny);
+        let row = self.binary(BinOp::Add, plane, y);
+        let rows = self.binary(BinOp::Mul, row, nx);
+        let number = self.binary(BinOp::Add, rows, x);
+        let area = self.binary(BinOp::Mul, nx, ny);
+        let all = self.binary(BinOp::Mul, area, nz);
+        (number, all)
+    }
+
+    /// A barrier across which memory is exchanged.
+    pub fn sync(&mut self, id: Option<Value>, count: Option<Value>, aligned: bool) {
+        // AMD's barrier itself orders nothing.
+        let fences = self.k.source.arch == Arch::Amdgpu;
+        let fence = |b: &mut Self, ordering| {
+            if fences {
+                b.insert(Op::Fence { ordering, scope: Scope::BLOCK }, Type::Void);
+            }
+        };
+        fence(self, Ordering::Release);
+        self.insert(Op::Barrier { kind: BarrierKind::Sync, id, count, pred: None, aligned }, Type::Void);
+        fence(self, Ordering::Acquire);
+    }
+
     pub fn br(&mut self, to: Block) {
         self.insert(Op::Br { to }, Type::Void);
     }

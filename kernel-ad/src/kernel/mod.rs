@@ -16,6 +16,7 @@ mod infer;
 mod math;
 mod names;
 mod op;
+mod param;
 mod parse;
 mod print;
 mod print_op;
@@ -29,6 +30,7 @@ pub use ids::{Block, Global, Inst, Loc, Value};
 pub use math::{Flavor, IntFn, MathFn, Rounding};
 pub use names::Named;
 pub use op::*;
+pub use param::{ByValue, Param};
 pub use parse::parse;
 pub use print::{print, print_inst, print_type, Printer};
 pub use types::{AddrSpace, AggId, AggTy, FloatTy, Lane, Type};
@@ -90,38 +92,6 @@ impl Source {
             file: String::new(),
         }
     }
-}
-
-/// A parameter of the kernel. Parameter `i` has value [`Kernel::param_value`]`(i)`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Param {
-    /// Name in the IR, or `arg<i>`.
-    pub name: String,
-    /// Type of the value. A struct passed by value is a pointer.
-    pub ty: Type,
-    /// Struct by value (`byval` on NVPTX, `byref` in space 4 on AMDGPU): its size, alignment and type, if one was named.
-    pub by_value: Option<ByValue>,
-    /// `noalias` was promised by the source.
-    pub noalias: bool,
-    /// `readonly` was promised.
-    pub readonly: bool,
-    /// `writeonly` was promised.
-    pub writeonly: bool,
-    /// Known alignment of a pointer, in bytes; 1 if unknown.
-    pub align: u32,
-    /// Bytes that are known to be readable at the pointer; 0 if unknown.
-    pub dereferenceable: u64,
-}
-
-/// Extent of a struct that is passed by value.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ByValue {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Alignment in bytes.
-    pub align: u32,
-    /// Type, when the IR names one.
-    pub ty: Option<Type>,
 }
 
 /// A module-level variable that the kernel uses.
@@ -493,6 +463,16 @@ impl Kernel {
     /// Successor blocks, without repetition.
     pub fn successors(&self, b: Block) -> smallvec::SmallVec<[Block; 2]> {
         self.insts[self.terminator(b)].op.successors()
+    }
+
+    /// `to` has taken over the end of `from`: phis behind it name `to`.
+    pub fn end_moved(&mut self, from: Block, to: Block) {
+        for s in self.successors(to) {
+            for i in self.blocks[s].insts.clone() {
+                let Op::Phi { incoming } = &mut self.insts[i].op else { break };
+                incoming.iter_mut().filter(|(p, _)| *p == from).for_each(|(p, _)| *p = to);
+            }
+        }
     }
 
     /// Every instruction in `layout` order, with its block.

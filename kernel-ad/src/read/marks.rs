@@ -4,13 +4,14 @@
 //! comes out is a kernel without anything unusual, which is emitted, run and differentiated as any other.
 
 use super::{names, ModuleSource};
+use crate::cfg::Cfg;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::facts::alias::{may_overlap, Overlap};
 use crate::facts::{Base, Provenance};
-use crate::grad::{self, clean, inline, Roles};
+use crate::grad::{self, clean, inline, Gradient, Roles};
 use crate::kernel::*;
 use crate::plan::PlanOptions;
-use shadow_mem::{Assumption, Role};
+use shadow_mem::{Assumption, Mode, Role};
 use std::sync::Arc;
 
 const REVERSE: &str = "__kernel_ad_reverse";
@@ -85,7 +86,7 @@ fn mark(k: &Kernel, i: Inst) -> Option<(&'static str, String)> {
 
 /// Adds to local variables need not be atomic, and must not be: only global and shared memory have atomics.
 fn own_adds(k: &mut Kernel) {
-    let cfg = crate::cfg::Cfg::new(k);
+    let cfg = Cfg::new(k);
     let prov = Provenance::new(k, &cfg, &Roles::of(&vec![Role::Const; k.params.len()]));
     let own = |ptr: Value| {
         let bases = prov.of(ptr).bases;
@@ -210,53 +211,67 @@ impl Call<'_> {
     /// The derivative's code. What it assumes of its arguments is proved here, or becomes a condition of the kernel's launches.
     fn derivative(&self, k: &mut Kernel, mode: &str, f: &Kernel, arguments: &Arguments) -> Result<Kernel> {
         let roles = Roles::of(&arguments.roles);
-        let cfg = crate::cfg::Cfg::new(k);
-        let prov = Provenance::new(k, &cfg, &Roles::of(&vec![Role::Const; k.params.len()]));
+        if mode == FORWARD {
+            let g = grad::tangent(f, &roles)?;
+            let at_launch = self.conditions(k, &g, arguments)?.to_ask;
+            k.bounds.distinct.extend(at_launch);
+            return Ok(g.kernel);
+        }
+        let reverse = |assume_distinct| {
+            grad::reverse_for_caller(f, &roles, &PlanOptions { assume_distinct, ..Default::default() })
+        };
+        let mut g = reverse(true)?;
+        let mut conditions = self.conditions(k, &g, arguments)?;
+        if conditions.open {
+            // Of buffers of the primal nothing has to be assumed.
+            g = reverse(false)?;
+            conditions = self.conditions(k, &g, arguments)?;
+        }
+        k.bounds.distinct.extend(conditions.to_ask);
+        Ok(g.kernel)
+    }
+
+    /// What has to hold so that a derivative may be called with these arguments.
+    fn conditions(&self, k: &Kernel, g: &Gradient, arguments: &Arguments) -> Result<Conditions> {
         let args: Vec<Value> = arguments.all().collect();
-        for assume_distinct in [true, false] {
-            let g = match mode {
-                REVERSE => grad::reverse_for_caller(
-                    f,
-                    &roles,
-                    &PlanOptions { assume_distinct, ..Default::default() },
-                )?,
-                _ => grad::tangent(f, &roles)?,
-            };
-            let fits = g.tape.is_none() && g.kernel.params.len() == args.len();
-            let pairs: Option<Vec<(u32, u32)>> = g.assumptions.iter().map(pair).collect();
-            let (true, Some(pairs)) = (fits, pairs) else {
-                let d = self.error(k, "its derivative needs what only a launch can give".into());
-                return Err(d.help("differentiate the kernel instead").into());
-            };
-            let (mut at_launch, mut proved) = (Vec::new(), true);
-            for (a, b) in pairs {
-                let with_shadow = b as usize >= arguments.values.len();
-                let bases = [a, b].map(|n| prov.of(args[n as usize]).bases);
-                for (&x, &y) in bases[0].iter().flat_map(|x| bases[1].iter().map(move |y| (x, y))) {
-                    match may_overlap(k, x, y) {
-                        Overlap::No => {}
-                        Overlap::UnlessDistinct(p, q) => at_launch.push((p, q)),
-                        Overlap::Yes if !with_shadow && mode == REVERSE && assume_distinct => proved = false,
-                        Overlap::Yes if matches!(x, Base::Param(_)) && x == y => {
-                            let what = |n: u32| match g.params.get(n as usize) {
-                                Some(p) => format!("`{}`", p.name),
-                                None => "an argument".into(),
-                            };
-                            let d = self.error(k, format!("{} and {} lie in one buffer", what(a), what(b)));
-                            return Err(d.help("pass them as two parameters of the kernel").into());
-                        }
-                        // As for all pointers that are found in memory: shadows are the caller's to keep apart.
-                        Overlap::Yes => {}
+        let fits = g.tape.is_none() && g.kernel.params.len() == args.len();
+        let pairs: Option<Vec<(u32, u32)>> = g.assumptions.iter().map(pair).collect();
+        let (true, Some(pairs)) = (fits, pairs) else {
+            let d = self.error(k, "its derivative needs what only a launch can give".into());
+            return Err(d.help("differentiate the kernel instead").into());
+        };
+        let cfg = Cfg::new(k);
+        let prov = Provenance::new(k, &cfg, &Roles::of(&vec![Role::Const; k.params.len()]));
+        let mut out = Conditions::default();
+        for (a, b) in pairs {
+            let of_primal = (b as usize) < arguments.values.len();
+            let bases = [a, b].map(|n| prov.of(args[n as usize]).bases);
+            for (&x, &y) in bases[0].iter().flat_map(|x| bases[1].iter().map(move |y| (x, y))) {
+                match may_overlap(k, x, y) {
+                    Overlap::No => {}
+                    Overlap::UnlessDistinct(p, q) => out.to_ask.push((p, q)),
+                    Overlap::Yes if of_primal && g.mode == Mode::Reverse => out.open = true,
+                    Overlap::Yes if matches!(x, Base::Param(_)) && x == y => {
+                        let [a, b] = [a, b].map(|n| &g.params[n as usize].name);
+                        let d = self.error(k, format!("`{a}` and `{b}` lie in one buffer"));
+                        return Err(d.help("pass them as two parameters of the kernel").into());
                     }
+                    // As for all pointers that are found in memory: shadows are the caller's to keep apart.
+                    Overlap::Yes => {}
                 }
             }
-            if proved {
-                k.bounds.distinct.extend(at_launch);
-                return Ok(g.kernel);
-            }
         }
-        unreachable!("nothing is assumed the second time")
+        Ok(out)
     }
+}
+
+/// Conditions on the arguments of a derivative.
+#[derive(Default)]
+struct Conditions {
+    /// Pairs of the kernel's parameters that must not overlap.
+    to_ask: Vec<(u32, u32)>,
+    /// Something is assumed of primal memory that can be neither proved nor asked of a launch.
+    open: bool,
 }
 
 /// The two parameters of an assumption that they do not overlap.

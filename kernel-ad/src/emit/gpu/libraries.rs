@@ -114,11 +114,9 @@ fn libdevice(env: Environment<'_>) -> Vec<PathBuf> {
         return vec![own];
     }
     let tail = Path::new("nvvm/libdevice/libdevice.10.bc");
-    let mut out = places::all_named(env, &["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"]);
-    out.push("/usr/local/cuda".into());
-    out.extend(places::versions(Path::new("/usr/local"), "cuda-"));
-    out.extend(["/opt/cuda", "/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"].map(PathBuf::from));
-    let mut out: Vec<PathBuf> = out.iter().map(|d| d.join(tail)).collect();
+    let mut homes = places::cuda_homes(env);
+    homes.extend(["/usr/lib/cuda", "/usr/lib/nvidia-cuda-toolkit"].map(PathBuf::from));
+    let mut out: Vec<PathBuf> = homes.iter().map(|d| d.join(tail)).collect();
     out.push("/usr/lib/nvidia-cuda-toolkit/libdevice/libdevice.10.bc".into());
     out.extend(near(&Path::new(".tools/nvidia/cuda_nvcc").join(tail)));
     out

@@ -29,18 +29,7 @@ impl Hidden {
 
     /// Appends the parameters to a kernel.
     pub fn add(k: &mut Kernel) -> Hidden {
-        let mut param = |name: &str, ty: Type| {
-            k.add_param(Param {
-                name: format!("kad.{name}"),
-                ty,
-                by_value: None,
-                noalias: false,
-                readonly: false,
-                writeonly: false,
-                align: 1,
-                dereferenceable: 0,
-            })
-        };
+        let mut param = |name: &str, ty: Type| k.add_param(Param::new(format!("kad.{name}"), ty));
         let ptr = Type::Ptr(AddrSpace::Generic);
         Hidden {
             slots: param("slots", ptr),

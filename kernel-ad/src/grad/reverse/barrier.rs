@@ -8,7 +8,6 @@ use crate::canon;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::activity::{base_name, value_name};
 use crate::facts::{Base, PtrKind};
-use crate::grad::shared::sync;
 use crate::kernel::*;
 use std::collections::BTreeSet;
 
@@ -20,7 +19,7 @@ impl Sweep<'_> {
             Op::Barrier { id, count, aligned, .. } => {
                 let id = id.map(|v| self.get(b, v));
                 let count = count.map(|v| self.get(b, v));
-                sync(b, id, count, aligned);
+                b.sync(id, count, aligned);
                 true
             }
             Op::Fence { scope, .. } => {

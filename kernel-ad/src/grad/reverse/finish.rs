@@ -17,16 +17,7 @@ pub fn add_tape_params(k: &mut Kernel, specs: &mut Vec<ParamSpec>, need: &Option
     let base = k.params.len() as u32;
     pointer_param(k, "tape", AddrSpace::Global, 16);
     specs.push(pointer_spec("tape", AddrSpace::Global, Purpose::TapeBase));
-    k.add_param(Param {
-        name: "tape.capacity".into(),
-        ty: Type::I64,
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: 1,
-        dereferenceable: 0,
-    });
+    k.add_param(Param::new("tape.capacity", Type::I64));
     specs.push(ParamSpec {
         name: "tape.capacity".into(),
         passing: Passing::Scalar { ty: Some(shadow_mem::ElemType::I64) },

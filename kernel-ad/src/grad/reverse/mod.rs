@@ -23,16 +23,16 @@ mod tests;
 mod warp;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
-use crate::canon::{canonicalise, copy_fields, drain, merge_offsets, spell_out_adds};
+use crate::canon::{canonicalise, drain, merge_offsets};
 use crate::cfg::{Cfg, DomTree};
 use crate::diag::{Code, Diagnostic, Diagnostics, Result};
 use crate::facts::{provenance_and_activity, Uniform, WarpUniform, Writes};
+use crate::grad::prepare::{prepare, Prepared};
 use crate::grad::shadow::insert_shadows;
 use crate::grad::shared::{add_shared, clear_at_entry, SharedShadow};
-use crate::idiom;
 use crate::kernel::*;
 use crate::plan::{self, Between, PlanOptions, Recipes};
-use crate::retype::{retype, strip};
+use crate::retype::strip;
 use input::Input;
 use shadow_mem::{Assumption, Expr, Mode, ParamSpec, Purpose, Stats};
 use std::collections::HashSet;
@@ -44,9 +44,7 @@ use tape::Tape;
 /// # Errors
 /// Roles that do not fit, and everything that reverse mode does not support, each with its place.
 pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
-    // Nobody launches a function: nothing can be assumed of its callers' threads and buffers.
-    let assume_distinct = options.assume_distinct && !primal.is_function;
-    join(primal, make(primal, roles, &PlanOptions { assume_distinct, ..options.clone() }, false)?)
+    join(primal, make(primal, roles, &for_any_caller(primal, options), false)?)
 }
 
 /// [`reverse`] of a device function for one caller, who answers for the assumptions of the gradient.
@@ -55,6 +53,11 @@ pub fn reverse(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<
 /// As [`reverse`].
 pub fn reverse_for_caller(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<Gradient> {
     join(primal, make(primal, roles, options, false)?)
+}
+
+/// Nobody launches a function: nothing can be assumed of its callers' buffers.
+fn for_any_caller(primal: &Kernel, options: &PlanOptions) -> PlanOptions {
+    PlanOptions { assume_distinct: options.assume_distinct && !primal.is_function, ..options.clone() }
 }
 
 /// Both sweeps in one kernel.
@@ -85,8 +88,7 @@ fn join(primal: &Kernel, mut made: Made) -> Result<Gradient> {
 /// # Errors
 /// As [`reverse`], and values that another kernel can have in no way.
 pub fn split(primal: &Kernel, roles: &Roles, options: &PlanOptions) -> Result<SplitGradient> {
-    let assume_distinct = options.assume_distinct && !primal.is_function;
-    split::finish(primal, make(primal, roles, &PlanOptions { assume_distinct, ..options.clone() }, true)?)
+    split::finish(primal, make(primal, roles, &for_any_caller(primal, options), true)?)
 }
 
 /// Both sweeps in one kernel, with their local variables, and what was found out on the way.
@@ -116,20 +118,9 @@ struct Made {
 
 fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> Result<Made> {
     let mut specs = primal_specs(primal, roles)?;
-    let mut given = primal.clone();
-    inline::expand(&mut given, &|f| !f.is_inactive() && f.reverse().is_none());
-    spell_out_adds(&mut given);
-    copy_fields(&mut given, roles);
-    let mut k = idiom::recognise(&given);
-    idiom::order_products(&mut k, roles);
-    retype(&mut k, roles);
+    let Prepared { kernel: mut k, exclusive, settled } = prepare(primal, roles, &|f| f.reverse().is_some());
     let own = PlanOptions { local_tape_bytes: FUNCTION_TAPE, ..options.clone() };
     let options = if primal.is_function { &own } else { options };
-    let exclusive = match primal.is_function {
-        true => Default::default(),
-        false => idiom::claim(&mut k, roles),
-    };
-    let settled = idiom::settle(&mut k, roles);
     let extrema = extremum::mark(&mut k);
     k.name = format!("{}_reverse", primal.name);
     let mut params = ShadowParams::add(&mut k, roles, &mut specs);

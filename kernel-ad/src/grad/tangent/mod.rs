@@ -15,15 +15,15 @@ mod refuse;
 mod tests;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams};
-use crate::canon::{copy_fields, spell_out_adds};
 use crate::cfg::Cfg;
 use crate::diag::Result;
 use crate::facts::{provenance_and_activity, Activity, Base, Exclusive, Provenance, Writes};
+use crate::grad::prepare::{prepare, Prepared};
 use crate::grad::shadow::insert_shadows;
 use crate::grad::shared::add_shared;
-use crate::idiom::{self, Settled};
+use crate::idiom::Settled;
 use crate::kernel::*;
-use crate::retype::{retype, strip};
+use crate::retype::strip;
 use shadow_mem::{Assumption, Mode, Role, Stats};
 
 /// What is known about the primal.
@@ -48,19 +48,8 @@ impl Input<'_> {
 /// # Errors
 /// Roles that do not fit, and everything that forward mode does not support, each with its place.
 pub fn tangent(primal: &Kernel, roles: &Roles) -> Result<Gradient> {
-    let mut given = primal.clone();
-    inline::expand(&mut given, &|f| !f.is_inactive() && f.forward().is_none());
-    spell_out_adds(&mut given);
-    copy_fields(&mut given, roles);
-    let mut params = primal_specs(&given, roles)?;
-    let mut primal = idiom::recognise(&given);
-    idiom::order_products(&mut primal, roles);
-    retype(&mut primal, roles);
-    let exclusive = match given.is_function {
-        true => Exclusive::default(),
-        false => idiom::claim(&mut primal, roles),
-    };
-    let settled = idiom::settle(&mut primal, roles);
+    let mut params = primal_specs(primal, roles)?;
+    let Prepared { kernel: primal, exclusive, settled } = prepare(primal, roles, &|f| f.forward().is_some());
     let primal = &primal;
     let cfg = Cfg::new(primal);
     let (prov, activity) = provenance_and_activity(primal, &cfg, roles);

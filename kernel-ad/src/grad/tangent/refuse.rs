@@ -41,7 +41,7 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
         |d: Diagnostic, v: Value| input.activity.because(k, v).into_iter().fold(d, |d, line| d.because(line));
     let result = data.result.filter(|&r| input.carries(k, r));
     match &data.op {
-        Op::TapeStore { .. } | Op::TapeLoad { .. } | Op::Accumulate { .. } => Some(Diagnostic::new(
+        Op::TapeStore { .. } | Op::TapeLoad { .. } => Some(Diagnostic::new(
             Code::UnsupportedMemory,
             "the derivative of a reverse kernel is not supported yet",
         )),

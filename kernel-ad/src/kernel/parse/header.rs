@@ -24,16 +24,7 @@ impl Parser {
 
     fn param(&mut self) -> Parsed<()> {
         let ty = self.ty()?;
-        let mut p = Param {
-            name: String::new(),
-            ty,
-            by_value: None,
-            noalias: false,
-            readonly: false,
-            writeonly: false,
-            align: 1,
-            dereferenceable: 0,
-        };
+        let mut p = Param::new("", ty);
         loop {
             if self.eat_word("byval") {
                 self.expect('(')?;

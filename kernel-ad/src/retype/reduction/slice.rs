@@ -249,16 +249,7 @@ impl Slice<'_, '_> {
             }
             k.blocks[b].insts = insts;
         }
-        let pointer = |name: &str| Param {
-            name: name.into(),
-            ty: Type::Ptr(AddrSpace::Global),
-            by_value: None,
-            noalias: false,
-            readonly: false,
-            writeonly: false,
-            align: 8,
-            dereferenceable: 0,
-        };
+        let pointer = |name: &str| Param { align: 8, ..Param::new(name, Type::Ptr(AddrSpace::Global)) };
         let (from, to) = (k.add_param(pointer("input")), k.add_param(pointer("target")));
         let mut outside: Vec<(Option<u32>, usize, Inst)> =
             self.outside.iter().filter_map(|&i| w.at[i].map(|(b, p)| (w.cfg.rpo_index(b), p, i))).collect();

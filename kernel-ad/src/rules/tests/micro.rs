@@ -51,16 +51,7 @@ pub(crate) fn empty_kernel() -> Kernel {
 
 /// Adds a parameter of a type.
 pub(crate) fn param(k: &mut Kernel, name: &str, ty: Type) -> Value {
-    k.add_param(Param {
-        name: name.into(),
-        ty,
-        by_value: None,
-        noalias: false,
-        readonly: false,
-        writeonly: false,
-        align: 1,
-        dereferenceable: 0,
-    })
+    k.add_param(Param::new(name, ty))
 }
 
 /// Values of everything in one block, from those of the parameters.
