@@ -20,6 +20,7 @@
 
 pub mod artifact;
 pub mod cpu;
+pub mod crash;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod device;

@@ -5,6 +5,7 @@ use super::module::Code;
 use super::private::Private;
 use super::worker::Worker;
 use super::{Inner, Output, MAX_SHARED_BYTES, MAX_THREADS_PER_BLOCK};
+use crate::crash;
 use crate::device::LaunchReport;
 use crate::{Error, Result};
 use shadow_mem::host::RegionFn;
@@ -54,7 +55,7 @@ pub(super) unsafe fn launch(
         if let Some(p) = &private {
             p.redirect(code, &mut worker);
         }
-        job.run(&mut worker);
+        crash::in_kernel(&code.kernel.symbol, || job.run(&mut worker));
         Ok(())
     };
     match &device.pool {
@@ -165,6 +166,7 @@ impl Job<'_> {
                     return;
                 }
                 w.enter(block);
+                crash::enter_block(w.ctx.block_id);
                 w.ctx.tape_first = if reused { 0 } else { block * threads };
                 // SAFETY: the launch was checked, and the caller answers for the kernel's accesses.
                 let result = unsafe { run_block(&self.code.kernel, self.regions, w) };

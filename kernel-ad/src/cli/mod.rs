@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod conformance;
+mod crash;
 mod devices;
 mod grad;
 mod list;
@@ -32,6 +33,7 @@ enum Outcome {
 /// Runs the tool with the process's arguments.
 pub fn main() -> ExitCode {
     start_log();
+    crash::watch();
     // clap prints its own message; its status for wrong usage is 2 as well.
     let cli = Cli::parse();
     match run(&cli.command) {

@@ -119,6 +119,8 @@ codes! {
     TapeOverflow = 306,
     /// The sanitizer found a race, an access out of bounds, or a read of unwritten memory.
     Sanitizer = 307,
+    /// A kernel on the CPU device accessed what is not memory, or the processor stopped it for another reason.
+    KernelCrash = 308,
 
     /// Kernel IR that our own code made does not verify.
     InvalidKernel = 900,

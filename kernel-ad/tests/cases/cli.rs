@@ -288,6 +288,40 @@ fn run_writes_results() {
     );
 }
 
+// Catches a kernel that leaves its buffers and takes the tool with it without a word, and a way to find the access that does not find it.
+#[test]
+fn a_kernel_that_leaves_its_memory_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = dir.path().join("away.toml");
+    let source =
+        r#"extern "C" __global__ void away(float *x, long n) { x[threadIdx.x + n * blockIdx.x] *= 2.0f; }"#;
+    std::fs::write(dir.path().join("away.cu"), source).unwrap();
+    let text = r#"module = "away.cu"
+kernel = "away"
+grid = [2]
+block = [32]
+[[arg]]
+name = "x"
+type = "f32"
+len = 32
+role = "dup"
+[[arg]]
+name = "n"
+type = "i64"
+value = 1000000000000
+role = "const"
+"#;
+    std::fs::write(&case, text).unwrap();
+    let case = case.to_str().unwrap();
+    for mode in ["primal", "reverse", "augmented,reverse"] {
+        let (_, message) = run(&["run", case, "--mode", mode], 4);
+        let said = ["error[KAD0308]", "kernel `away", "in block (1, 0, 0)", "kernel-ad check"];
+        assert!(said.iter().all(|s| message.contains(s)), "{mode}: {message}");
+    }
+    let (_, message) = run(&["check", case], 4);
+    assert!(message.contains("KAD0307") && message.contains("away.cu:1:"), "{message}");
+}
+
 // Catches a packed case that lacks something, two files of one name that overwrite each other, and a survey that hides a failure or
 // loses a case.
 #[test]

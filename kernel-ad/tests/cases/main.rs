@@ -9,6 +9,7 @@ mod peer;
 mod split_faults;
 mod support;
 
+use gpu_runtime::crash::{self, Crash, End, Message};
 use kernel_ad::case::Case;
 use kernel_ad::check::{self, Options, Verdict};
 use kernel_ad::diag::{Diagnostics, Family};
@@ -17,6 +18,7 @@ use kernel_ad::jit::Device;
 use kernel_ad::kernel::{Arch, Kernel};
 use kernel_ad::read::ReadOptions;
 use modules::load_kernel;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
@@ -118,7 +120,22 @@ fn refused() -> &'static Outcomes<Refused> {
     ALL.get_or_init(|| outcomes(&sorted().1, refused_one))
 }
 
+/// Crashes of this process are told with the case: a line of hundreds of cases that stops says nothing.
+fn tell(c: &Crash<'_>) -> End {
+    let mut m = Message::new();
+    let (task, kernel) = (c.task.unwrap_or("?"), c.kernel.unwrap_or("?"));
+    let _ = writeln!(m, "{} at {:#x} in {task}, kernel {kernel}, block {:?}", c.signal, c.address, c.block);
+    m.print();
+    c.print_trace();
+    End::Signal
+}
+
 fn check_one(path: &Path) -> Result<Passed, String> {
+    crash::during(&name(path), || check_watched(path))
+}
+
+fn check_watched(path: &Path) -> Result<Passed, String> {
+    crash::watch(tell);
     let case = Case::load(path).map_err(|e| e.to_string())?;
     let kernel = load_kernel(&case).map_err(|e| e.to_string())?;
     let subject = check::subject_of(&case, kernel).map_err(|e| e.to_string())?;
