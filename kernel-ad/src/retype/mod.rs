@@ -8,6 +8,7 @@
 //! * what only moves bits moves floats ([`webs`], [`lanes`]);
 //! * bits with a meaning are the operation that they stand for ([`patterns`]);
 //! * large angles that are reduced with the digits of 2/pi keep their derivative ([`reduction`]);
+//! * zero and infinity go through chains of products like other numbers ([`detours`]);
 //! * what is chosen at single points only has the slope of what is chosen around them ([`points`]);
 //! * powers of two that are put on in steps act as one ([`scales`]);
 //! * whatever is computed with the bits of a float has a *twin* that carries its derivative ([`twins`]), or is marked as having
@@ -15,6 +16,7 @@
 //! * what a select does not choose has no derivative, not even one that is no number ([`guards`]).
 
 mod aggregates;
+mod detours;
 mod edit;
 mod guards;
 mod lanes;
@@ -50,6 +52,7 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
         }
         moves(k);
     }
+    detours::straighten(k);
     points::mark(k);
     rounding::mark(k);
     scales::mark(k);

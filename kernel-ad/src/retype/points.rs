@@ -75,10 +75,13 @@ fn is_zero_of(k: &Kernel, v: Value) -> bool {
     }
 }
 
-/// The `x` of `x + x`, also where `x` itself is chosen instead.
-fn doubled(k: &Kernel, v: Value) -> Option<Value> {
+/// The `x` of `x + x`, also where `x` or `x + 0` is chosen instead.
+pub(super) fn doubled(k: &Kernel, v: Value) -> Option<Value> {
     match k.def_op(v)? {
         Op::Binary { op: BinOp::FAdd, a, b, .. } if a == b => Some(*a),
+        Op::Binary { op: BinOp::FAdd, a, b, .. } => {
+            [(*a, *b), (*b, *a)].into_iter().find(|&(x, s)| zero_or(k, s, x)).map(|(x, _)| x)
+        }
         Op::Math { func: MathFn::Add, args, .. } if args[0] == args[1] => Some(args[0]),
         Op::Select { a, b, .. } => match (doubled(k, *a), doubled(k, *b)) {
             (Some(x), _) if *b == x => Some(x),
@@ -87,6 +90,12 @@ fn doubled(k: &Kernel, v: Value) -> Option<Value> {
         },
         _ => None,
     }
+}
+
+/// True for a choice between zero and `x`: added to an infinite or zero `x`, it is another zero or the same `x`.
+fn zero_or(k: &Kernel, v: Value, x: Value) -> bool {
+    let zero = |v: Value| crate::mathlib::float_constant(k, v) == Some(0.0);
+    matches!(k.def_op(v), Some(&Op::Select { a, b, .. }) if zero(a) && b == x || a == x && zero(b))
 }
 
 /// True when `x` or its size is compared with zero or infinity.
@@ -107,7 +116,7 @@ fn is_size_of(k: &Kernel, mut v: Value, x: Value) -> bool {
 }
 
 /// True when the condition holds for zero, infinity and what is no number only.
-fn is_exceptional(k: &Kernel, cond: Value, x: Value) -> bool {
+pub(super) fn is_exceptional(k: &Kernel, cond: Value, x: Value) -> bool {
     match k.def_op(cond) {
         Some(Op::FCmp { pred: FloatPred::Oeq | FloatPred::Ueq, a, b, .. }) => is_special(k, *a, *b, x),
         Some(Op::FCmp { pred: FloatPred::Uno, a, .. }) => is_size_of(k, *a, x),
@@ -149,7 +158,7 @@ fn special_ways(k: &mut Kernel) {
 }
 
 /// The number that the first comparison of a condition is about.
-fn compared(k: &Kernel, cond: Value) -> Option<Value> {
+pub(super) fn compared(k: &Kernel, cond: Value) -> Option<Value> {
     match k.def_op(cond)? {
         Op::FCmp { a, .. } => {
             let mut v = *a;
