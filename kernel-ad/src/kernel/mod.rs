@@ -16,6 +16,7 @@ mod infer;
 mod math;
 mod names;
 mod op;
+mod op_parts;
 mod param;
 mod parse;
 mod print;

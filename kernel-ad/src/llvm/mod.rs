@@ -8,6 +8,7 @@
 mod build;
 mod read;
 mod read_edit;
+mod read_inst;
 mod read_meta;
 mod read_module;
 
