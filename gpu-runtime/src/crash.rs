@@ -26,16 +26,19 @@ pub struct Crash<'a> {
 }
 
 impl Crash<'_> {
-    /// Prints where the instruction is, and what on the stack looks like an address to return to: for reports.
+    /// Prints where the instruction is, and what on the stack looks like an address to return to, as far as the thread said what it does: for
+    /// reports.
     pub fn print_trace(&self) {
         let [instruction, stack] = self.machine;
         if instruction == 0 {
             return;
         }
         print_place(instruction);
-        // Some of a thread's stack, all of which is mapped up to the thread's own data at its end.
-        let words = (0..400).map(|i| stack + 8 * i);
-        // SAFETY: aligned words of the stack that was in use; if it was not, the process ends here instead of a little later.
+        // A stack that is full ends with a page that cannot be read.
+        let full = self.address.abs_diff(stack) < 1 << 16;
+        let from = if full { stack.max(self.address | 4095) + 1 } else { stack };
+        let words = (from.next_multiple_of(8)..BOTTOM.get()).step_by(8).take(4096);
+        // SAFETY: aligned words between the top of this thread's stack and a frame on it that has not returned.
         let held = words.map(|at| unsafe { (at as *const u64).read_volatile() });
         held.filter(|&word| word > 0xffff && print_place(word)).take(24).count();
     }
@@ -53,11 +56,9 @@ fn print_place(address: u64) -> bool {
             true => "?",
             false => std::ffi::CStr::from_ptr(s).to_str().unwrap_or("?"),
         };
-        let mut m = Message::new();
         let offset = address - info.dli_fbase as u64;
-        let _ =
-            writeln!(m, "   at {address:#x}: {}+{offset:#x} {}", text(info.dli_fname), text(info.dli_sname));
-        m.print();
+        let (file, name) = (text(info.dli_fname), text(info.dli_sname));
+        let _ = writeln!(Stderr, "   at {address:#x}: {file}+{offset:#x} {name}");
         true
     }
 }
@@ -104,27 +105,44 @@ thread_local! {
     static KERNEL: Cell<Option<Text>> = const { Cell::new(None) };
     static BLOCK: Cell<[u32; 3]> = const { Cell::new([0; 3]) };
     static TASK: Cell<Option<Text>> = const { Cell::new(None) };
+    /// An address on the stack, in the outermost frame that said something; 0 when there is none.
+    static BOTTOM: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Puts back what a cell held, also when the work panics.
-struct Restore(&'static std::thread::LocalKey<Cell<Option<Text>>>, Option<Text>);
+/// Puts back what the cells held, also when the work panics.
+struct Restore {
+    cell: &'static std::thread::LocalKey<Cell<Option<Text>>>,
+    text: Option<Text>,
+    bottom: u64,
+}
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        self.0.set(self.1);
+        self.cell.set(self.text);
+        BOTTOM.set(self.bottom);
     }
+}
+
+fn note<T>(
+    cell: &'static std::thread::LocalKey<Cell<Option<Text>>>,
+    what: &str,
+    work: impl FnOnce() -> T,
+) -> T {
+    let restore = Restore { cell, text: cell.replace(Some(Text::of(what))), bottom: BOTTOM.get() };
+    if restore.bottom == 0 {
+        BOTTOM.set(std::ptr::from_ref(&restore) as u64);
+    }
+    work()
 }
 
 /// Does some work; if the process crashes in it on this thread, `what` is part of what is told.
 pub fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let _restore = Restore(&TASK, TASK.replace(Some(Text::of(what))));
-    work()
+    note(&TASK, what, work)
 }
 
 /// The same for the blocks of a kernel.
 pub(crate) fn in_kernel<T>(symbol: &str, work: impl FnOnce() -> T) -> T {
-    let _restore = Restore(&KERNEL, KERNEL.replace(Some(Text::of(symbol))));
-    work()
+    note(&KERNEL, symbol, work)
 }
 
 /// This thread begins that block.
@@ -132,43 +150,18 @@ pub(crate) fn enter_block(block: [u32; 3]) {
     BLOCK.set(block);
 }
 
-/// A message of at most 1 KiB, put together without memory being allocated; what does not fit is cut off.
-pub struct Message {
-    bytes: [u8; 1024],
-    len: usize,
-}
+/// Standard error, past all buffers: handlers of signals have little stack and no memory.
+pub struct Stderr;
 
-impl Message {
-    /// An empty one.
-    pub const fn new() -> Message {
-        Message { bytes: [0; 1024], len: 0 }
-    }
-
-    /// Writes it to standard error, past all buffers.
-    pub fn print(&self) {
-        let mut rest = &self.bytes[..self.len];
+impl Write for Stderr {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let mut rest = s.as_bytes();
         while !rest.is_empty() {
             // SAFETY: pointer and length are those of the slice.
             let n = unsafe { libc::write(2, rest.as_ptr().cast(), rest.len()) };
-            match usize::try_from(n) {
-                Ok(n) if n > 0 => rest = &rest[n..],
-                _ => return,
-            }
+            let n = usize::try_from(n).ok().filter(|&n| n > 0).ok_or(fmt::Error)?;
+            rest = &rest[n..];
         }
-    }
-}
-
-impl Default for Message {
-    fn default() -> Message {
-        Message::new()
-    }
-}
-
-impl Write for Message {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        let n = s.len().min(self.bytes.len() - self.len);
-        self.bytes[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);
-        self.len += n;
         Ok(())
     }
 }
@@ -193,7 +186,7 @@ static WATCH: OnceLock<Watch> = OnceLock::new();
 
 /// From now on a crash of this process is told by `tell` before the process ends. Only the first call does something.
 ///
-/// `tell` runs in a handler of signals: it must neither allocate nor lock; [`Message`] is there for it.
+/// `tell` runs in a handler of signals: it must neither allocate nor lock; [`Stderr`] is there for it.
 pub fn watch(tell: Tell) {
     WATCH.get_or_init(|| {
         let before = SIGNALS.map(|(signal, _)| {
@@ -260,13 +253,5 @@ mod tests {
             assert_eq!(now(), Some("outer"));
         });
         assert_eq!(now(), None);
-    }
-
-    // Catches: a message that grows beyond its memory.
-    #[test]
-    fn messages_are_cut_off() {
-        let mut m = Message::new();
-        (0..2000).for_each(|i| write!(m, "{i} ").unwrap());
-        assert_eq!((m.len, &m.bytes[..6]), (1024, &b"0 1 2 "[..]));
     }
 }

@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
     crash::watch();
     // clap prints its own message; its status for wrong usage is 2 as well.
     let cli = Cli::parse();
-    match run(&cli.command) {
+    match gpu_runtime::crash::during("kernel-ad", || run(&cli.command)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::WrongResult) => ExitCode::from(1),
         Err(errors) => {

@@ -9,7 +9,7 @@ mod peer;
 mod split_faults;
 mod support;
 
-use gpu_runtime::crash::{self, Crash, End, Message};
+use gpu_runtime::crash::{self, Crash, End, Stderr};
 use kernel_ad::case::Case;
 use kernel_ad::check::{self, Options, Verdict};
 use kernel_ad::diag::{Diagnostics, Family};
@@ -122,10 +122,9 @@ fn refused() -> &'static Outcomes<Refused> {
 
 /// Crashes of this process are told with the case: a line of hundreds of cases that stops says nothing.
 fn tell(c: &Crash<'_>) -> End {
-    let mut m = Message::new();
     let (task, kernel) = (c.task.unwrap_or("?"), c.kernel.unwrap_or("?"));
-    let _ = writeln!(m, "{} at {:#x} in {task}, kernel {kernel}, block {:?}", c.signal, c.address, c.block);
-    m.print();
+    let _ =
+        writeln!(Stderr, "{} at {:#x} in {task}, kernel {kernel}, block {:?}", c.signal, c.address, c.block);
     c.print_trace();
     End::Signal
 }
