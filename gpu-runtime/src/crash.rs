@@ -27,7 +27,7 @@ pub struct Crash<'a> {
 
 impl Crash<'_> {
     /// Prints where the instruction is, and what on the stack looks like an address to return to, as far as the thread said what it does: for
-    /// reports.
+    /// reports. To be called last: it asks the loader, which may wait for another thread.
     pub fn print_trace(&self) {
         let [instruction, stack] = self.machine;
         if instruction == 0 {

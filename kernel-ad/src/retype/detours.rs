@@ -4,6 +4,7 @@
 //! The value is right either way; the slope at zero is that of the products. So they are computed for such `x` too, and a select behind
 //! them puts the special value back, which `points` gives the slope of the products.
 
+use super::edit;
 use super::points::{compared, doubled, is_exceptional};
 use crate::cfg::{Cfg, DomTree};
 use crate::kernel::*;
@@ -129,10 +130,6 @@ fn remove(k: &mut Kernel, d: Detour) {
         b.at = Cursor::At(d.join, at);
         let twice = b.binary(BinOp::FAdd, d.x, d.x);
         let kept = b.select(d.special, twice, y);
-        let select = k.def_inst(kept).expect("just made");
-        super::edit::replace(k, &[(y, kept)]);
-        if let Op::Select { b, .. } = &mut k.insts[select].op {
-            *b = y;
-        }
+        edit::replace_by_own(k, &[(y, kept)]);
     }
 }

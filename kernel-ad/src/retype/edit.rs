@@ -28,6 +28,27 @@ pub(super) fn replace(k: &mut Kernel, pairs: &[(Value, Value)]) {
     }
 }
 
+/// As [`replace`], with new values that are made of the old ones: their own instructions keep those.
+pub(super) fn replace_by_own(k: &mut Kernel, pairs: &[(Value, Value)]) {
+    replace(k, pairs);
+    for &(old, new) in pairs {
+        put_back(k, new, new, old);
+    }
+}
+
+/// The instruction of `at` uses `old` where a replacement has put `new`.
+pub(super) fn put_back(k: &mut Kernel, at: Value, new: Value, old: Value) {
+    let i = k.def_inst(at).expect("just made");
+    k.insts[i].op.map_operands(|v| if v == new { old } else { v });
+}
+
+/// A value that is `v`, with the derivative of `slope`.
+pub(super) fn pinned(b: &mut KernelBuilder<'_>, v: Value, slope: Value) -> Value {
+    let ty = b.k.ty(v);
+    let args = smallvec![v, slope];
+    b.value(Op::Math { func: MathFn::Pin, flavor: Flavor::Library, args, fmf: Fmf::empty() }, ty)
+}
+
 /// The place behind a value's definition where other instructions may stand; constants and parameters: the entry.
 pub(super) fn behind(k: &Kernel, v: Value) -> Cursor {
     let Some(i) = k.def_inst(v) else { return Cursor::At(k.entry(), 0) };
@@ -123,22 +144,9 @@ pub(super) fn pin(k: &mut Kernel, mut f: impl FnMut(&mut KernelBuilder<'_>, Inst
         b.at = at;
         b.loc = b.k.insts[i].loc;
         let Some(slope) = f(&mut b, i) else { continue };
-        let ty = b.k.ty(r);
-        let op = Op::Math {
-            func: MathFn::Pin,
-            flavor: Flavor::Library,
-            args: smallvec![r, slope],
-            fmf: Fmf::empty(),
-        };
-        pairs.push((r, b.value(op, ty)));
+        pairs.push((r, pinned(&mut b, r, slope)));
     }
-    replace(k, &pairs);
-    for &(r, pin) in &pairs {
-        let i = k.def_inst(pin).expect("just made");
-        if let Op::Math { args, .. } = &mut k.insts[i].op {
-            args[0] = r;
-        }
-    }
+    replace_by_own(k, &pairs);
 }
 
 /// The instructions that use each value.

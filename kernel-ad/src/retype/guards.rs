@@ -9,7 +9,6 @@
 
 use super::edit::{self, Users};
 use crate::kernel::*;
-use smallvec::smallvec;
 use std::collections::{HashMap, HashSet};
 
 /// Pins what goes into such sides.
@@ -37,7 +36,7 @@ pub(super) fn place(k: &mut Kernel) {
 pub(super) fn reciprocals(k: &mut Kernel) {
     let all: Vec<(Block, Inst)> = k.iter_insts().collect();
     let users = edit::users(k);
-    let mut pairs = Vec::new();
+    let (mut pairs, mut conditions) = (Vec::new(), Vec::new());
     for (block, i) in all {
         let below = match &k.insts[i].op {
             Op::Math { func: MathFn::Rcp, args, .. } => args[0],
@@ -73,28 +72,13 @@ pub(super) fn reciprocals(k: &mut Kernel) {
             copies.insert(result, copy);
         }
         let slope = b.select(finite, copies[&r], zero);
-        let pin = pinned(&mut b, r, slope);
-        pairs.push((r, pin, finite));
+        pairs.push((r, edit::pinned(&mut b, r, slope)));
+        conditions.push(finite);
     }
-    let map: Vec<(Value, Value)> = pairs.iter().map(|&(r, pin, _)| (r, pin)).collect();
-    edit::replace(k, &map);
-    for (r, pin, finite) in pairs {
-        let put_back = |v: Value| if v == pin { r } else { v };
-        for v in [pin, finite] {
-            let i = k.def_inst(v).expect("just made");
-            match &mut k.insts[i].op {
-                Op::Math { args, .. } => args[0] = r,
-                op => op.map_operands(put_back),
-            }
-        }
+    edit::replace_by_own(k, &pairs);
+    for (finite, (r, pin)) in conditions.into_iter().zip(pairs) {
+        edit::put_back(k, finite, pin, r);
     }
-}
-
-fn pinned(b: &mut KernelBuilder<'_>, v: Value, slope: Value) -> Value {
-    let ty = b.k.ty(v);
-    let op =
-        Op::Math { func: MathFn::Pin, flavor: Flavor::Library, args: smallvec![v, slope], fmf: Fmf::empty() };
-    b.value(op, ty)
 }
 
 fn guard(k: &mut Kernel, users: &Users, block: Block, select: Inst, side: Value, chosen: bool) -> bool {
@@ -124,8 +108,7 @@ fn guard(k: &mut Kernel, users: &Users, block: Block, select: Inst, side: Value,
         b.at = Cursor::At(block, at);
         b.loc = b.k.insts[select].loc;
         let slope = if chosen { b.select(cond, v, zero) } else { b.select(cond, zero, v) };
-        let pin = pinned(&mut b, v, slope);
-        pins.insert(v, pin);
+        pins.insert(v, edit::pinned(&mut b, v, slope));
     }
     let at = k.blocks[block].insts.iter().position(|&i| i == select).expect("in its block");
     k.blocks[block].insts.splice(at..at, inside.iter().copied());

@@ -63,13 +63,7 @@ pub(super) fn insert(k: &mut Kernel) {
         let pin = b.value(Op::Math { func, flavor: Flavor::Library, args, fmf: Fmf::empty() }, ty);
         pairs.push((r, pin));
     }
-    edit::replace(k, &pairs);
-    for &(r, pin) in &pairs {
-        let i = k.def_inst(pin).expect("just made");
-        if let Op::Math { args, .. } = &mut k.insts[i].op {
-            args[0] = r;
-        }
-    }
+    edit::replace_by_own(k, &pairs);
 }
 
 fn at<'k>(k: &'k mut Kernel, v: Value, i: Inst) -> KernelBuilder<'k> {
@@ -194,9 +188,8 @@ fn is_conversion(op: &Op) -> bool {
 
 /// Marks a value as one that has no derivative.
 fn constant(b: &mut KernelBuilder<'_>, v: Value) -> Value {
-    let ty = b.k.ty(v);
-    let args = smallvec![v, b.k.zero(ty)];
-    b.value(Op::Math { func: MathFn::Pin, flavor: Flavor::Library, args, fmf: Fmf::empty() }, ty)
+    let zero = b.k.zero(b.k.ty(v));
+    edit::pinned(b, v, zero)
 }
 
 /// The power of two at or below the float that these bits are, with its sign, as a double.
