@@ -137,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn spec(layout: TapeLayout, align: u32) -> TapeSpec {
-        TapeSpec { layout, bytes_per_thread: None, align, counter: None }
+        TapeSpec { layout, bytes_per_thread: None, align, counter: None, varies: false }
     }
 
     // Catches: sizes that wrap around, and so tapes that are too small.

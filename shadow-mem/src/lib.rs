@@ -8,6 +8,7 @@ pub mod arena;
 pub mod args;
 pub mod buffer;
 pub mod check;
+mod copies;
 pub mod expr;
 pub mod file;
 pub mod host;

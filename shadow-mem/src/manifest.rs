@@ -183,7 +183,7 @@ pub struct ParamSpec {
     /// then give each worker a zeroed private copy and sum the copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accumulate_only: Option<ElemType>,
-    /// The kernel may write the memory behind this pointer.
+    /// The kernel may write the memory behind this pointer, or behind the pointers of this struct.
     #[serde(default)]
     pub written: bool,
 }
@@ -249,6 +249,11 @@ pub struct TapeSpec {
     pub align: u32,
     /// The kernel that counts, when there is no formula. A reverse kernel gets its tape with its size, and has neither.
     pub counter: Option<Box<Manifest>>,
+    /// Another run of the same launch may need more tape than was counted, since the order in which threads run decides what each
+    /// of them does (a queue of work); and all that the kernel writes lies behind its parameters. A launcher then keeps copies,
+    /// and undoes and repeats a launch whose tape was too short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub varies: bool,
 }
 
 /// Figures about a generated kernel, for people.

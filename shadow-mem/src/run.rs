@@ -1,13 +1,13 @@
 //! One launch of a generated kernel, with all that belongs to it: the tape's size, the counting kernel before it, the
 //! tape's memory, the arguments and their checks, the status word after it.
 
-use crate::account::Use;
 use crate::arena::{TapeArena, TapeError, TapeSize};
-use crate::buffer::{Booked, Heap};
+use crate::buffer::Heap;
 use crate::check::{check_launch, Bindings, LaunchError, LaunchProblem};
+use crate::copies::Copies;
 use crate::launch::{Arg, Extent, Launch};
-use crate::manifest::{dynamic_shared_bytes, Manifest, Purpose, TapeLayout, TapeSpec};
-use crate::memory::{DeviceBlock, DeviceMemory, MemoryError};
+use crate::manifest::{dynamic_shared_bytes, Manifest, TapeLayout, TapeSpec};
+use crate::memory::{DeviceMemory, MemoryError};
 use crate::split::TapeProblem;
 use std::time::Duration;
 use thiserror::Error;
@@ -88,6 +88,8 @@ pub struct RunReport {
     pub tape_bytes: u64,
     /// Bytes of tape per thread.
     pub tape_per_thread: u64,
+    /// How often the launch found the tape too short, was undone and was made again ([`TapeSpec::varies`]).
+    pub repeats: u32,
 }
 
 /// Launches a kernel with the arguments of its primal and their shadows; `bindings` holds those, and its tape and word are
@@ -104,24 +106,74 @@ pub unsafe fn launch<X: Execute>(
     bindings: &Bindings,
     budget: Option<u64>,
 ) -> Result<RunReport, RunError<X::Error>> {
-    let mut bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
-    let mut report = RunReport::default();
-    if let Some(tape) = &manifest.tape {
-        // SAFETY: the caller's promise covers the counting kernel, which touches no more than the gradient.
-        let (size, time) =
-            unsafe { size(device, heap, arena, manifest, tape, shape, &mut bindings, budget)? };
-        bindings.tape = Some((arena.reserve(heap, size.total)?, size.per_thread));
-        bindings.word = Some(arena.clear_word(heap)?);
-        report = RunReport {
-            count: time,
-            tape_bytes: size.total,
-            tape_per_thread: size.per_thread,
-            ..RunReport::default()
-        };
+    let bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
+    if let Some(spec) = &manifest.tape {
+        let site = Site { device, heap, manifest, spec, shape, budget };
+        // SAFETY: the caller's promise.
+        return unsafe { with_tape(&site, arena, bindings, &mut |arena, n| arena.reserve(heap, n)) };
     }
-    // SAFETY: the caller's promise; tape and word are live blocks of the arena.
-    report.kernel = unsafe { execute(device, arena, manifest, shape, &bindings)? };
-    Ok(report)
+    // SAFETY: the caller's promise.
+    let kernel = unsafe { execute(device, arena, manifest, shape, &bindings)? };
+    Ok(RunReport { kernel, ..RunReport::default() })
+}
+
+/// A launch that writes a tape.
+pub(crate) struct Site<'a, X: Execute> {
+    pub device: &'a X,
+    pub heap: &'a Heap<X::Memory>,
+    pub manifest: &'a Manifest,
+    pub spec: &'a TapeSpec,
+    pub shape: &'a Launch,
+    pub budget: Option<u64>,
+}
+
+/// What gives memory for a tape of so many bytes.
+pub(crate) type TakeTape<'a, B> = dyn FnMut(&mut TapeArena<B>, u64) -> Result<Extent, MemoryError> + 'a;
+
+/// Sizes the tape, takes memory for it and runs the kernel. Where the order of threads decides how much tape they need, a launch
+/// that found it too short is undone and repeated with more.
+///
+/// # Safety
+/// As [`launch`]; what `take` gives is live memory until the kernel has run.
+pub(crate) unsafe fn with_tape<X: Execute>(
+    site: &Site<'_, X>,
+    arena: &mut TapeArena<<X::Memory as DeviceMemory>::Block>,
+    mut bindings: Bindings,
+    take: &mut TakeTape<'_, <X::Memory as DeviceMemory>::Block>,
+) -> Result<RunReport, RunError<X::Error>> {
+    // SAFETY: the caller's promise covers the counting kernel, which touches no more than the gradient.
+    let (mut bytes, count) = unsafe { need(site, arena, &mut bindings)? };
+    let mut copies = None;
+    for repeats in 0.. {
+        let size = site.size(bytes)?;
+        bindings.tape = Some((take(arena, size.total)?, size.per_thread));
+        bindings.word = Some(arena.clear_word(site.heap)?);
+        if site.spec.varies && copies.is_none() {
+            let args = bindings.arguments(site.manifest)?;
+            check_launch(site.manifest, site.shape, &args)?;
+            // Without room for copies the launch can be tried all the same; an overflow is an error then.
+            // SAFETY: the caller's promise.
+            copies = match unsafe { Copies::of(site.heap, site.manifest, &args) } {
+                Err(MemoryError::OutOfMemory { .. }) => None,
+                made => Some(made?),
+            };
+        }
+        // SAFETY: the caller's promise; tape and word are live.
+        let ran = unsafe { execute(site.device, arena, site.manifest, site.shape, &bindings) };
+        match (ran, &copies) {
+            (Err(RunError::Overflow { wanted, capacity, .. }), Some(copies)) => {
+                // SAFETY: as above.
+                unsafe { copies.put_back()? };
+                // The next run may give still more work to one thread: doubling ends at the budget, or where memory does.
+                bytes = wanted.max(capacity.saturating_mul(2));
+            }
+            (ran, _) => {
+                let (tape_bytes, tape_per_thread) = (size.total, size.per_thread);
+                return Ok(RunReport { kernel: ran?, count, tape_bytes, tape_per_thread, repeats });
+            }
+        }
+    }
+    unreachable!("the loop ends by returning")
 }
 
 /// Runs a kernel with all its arguments, and looks at the status word if it has a tape.
@@ -141,49 +193,45 @@ pub(crate) unsafe fn execute<X: Execute>(
         .ok_or_else(|| manifest.refuse(LaunchProblem::SharedTooLarge(shape.shared)))?;
     let shape = &shape.with_shared(shared);
     // SAFETY: the caller's promise.
-    let time = unsafe { device.execute(manifest, shape, &args) }.map_err(RunError::Device)?;
+    let ran = unsafe { device.execute(manifest, shape, &args) }.map_err(RunError::Device);
     if let Some((_, capacity)) = bindings.tape.filter(|_| manifest.tape.is_some()) {
-        let wanted = arena.word()?;
+        // Threads without tape end early; that others wait for them in vain says less than the word. A device that has failed
+        // altogether gives no word.
+        let wanted = match (arena.word(), &ran) {
+            (Err(_), Err(_)) => 0,
+            (word, _) => word?,
+        };
         if wanted != 0 {
             let kernel = manifest.symbol.clone();
             return Err(RunError::Overflow { kernel, wanted: wanted as u64, capacity });
         }
     }
-    Ok(time)
+    ran
 }
 
-/// The size of the tape, by formula or by the counting kernel, which leaves no trace, and what the latter took.
+/// Bytes of tape per thread, by formula or by the counting kernel, which leaves no trace, and what the latter took.
 ///
 /// # Safety
 /// As [`launch`].
-#[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn size<X: Execute>(
-    device: &X,
-    heap: &Heap<X::Memory>,
+unsafe fn need<X: Execute>(
+    site: &Site<'_, X>,
     arena: &mut TapeArena<<X::Memory as DeviceMemory>::Block>,
-    manifest: &Manifest,
-    tape: &TapeSpec,
-    shape: &Launch,
     bindings: &mut Bindings,
-    budget: Option<u64>,
-) -> Result<(TapeSize, Duration), RunError<X::Error>> {
+) -> Result<(u64, Duration), RunError<X::Error>> {
     // The shape is checked first: a formula over a launch that is refused anyway may give anything.
-    check_shape_only(manifest, shape)?;
-    let (bytes, time) = match (&tape.bytes_per_thread, &tape.counter) {
+    check_shape_only(site.manifest, site.shape)?;
+    match (&site.spec.bytes_per_thread, &site.spec.counter) {
         (Some(formula), _) => {
             let bytes = formula
-                .eval_bytes(shape, &|p| bindings.int_param(p))
-                .map_err(|e| LaunchError { kernel: manifest.symbol.clone(), problem: e.into() })?;
-            (bytes, Duration::ZERO)
+                .eval_bytes(site.shape, &|p| bindings.int_param(p))
+                .map_err(|e| LaunchError { kernel: site.manifest.symbol.clone(), problem: e.into() })?;
+            Ok((bytes, Duration::ZERO))
         }
         // SAFETY: the caller's promise.
-        (None, Some(counter)) => unsafe { count(device, heap, arena, counter, shape, bindings)? },
-        (None, None) => (0, Duration::ZERO),
-    };
-    let size = tape_size(device, manifest, tape, bytes, shape)?;
-    match budget.filter(|&b| size.total > b) {
-        Some(budget) => Err(TapeError::OverBudget { need: size.total, budget }.into()),
-        None => Ok((size, time)),
+        (None, Some(counter)) => unsafe {
+            count(site.device, site.heap, arena, counter, site.shape, bindings)
+        },
+        (None, None) => Ok((0, Duration::ZERO)),
     }
 }
 
@@ -199,18 +247,19 @@ fn check_shape_only<E>(m: &Manifest, shape: &Launch) -> Result<(), RunError<E>> 
     Ok(())
 }
 
-fn tape_size<X: Execute>(
-    device: &X,
-    manifest: &Manifest,
-    tape: &TapeSpec,
-    bytes: u64,
-    shape: &Launch,
-) -> Result<TapeSize, TapeError> {
-    let parts = match tape.layout {
-        TapeLayout::Reused => device.tape_parts(manifest, shape),
-        TapeLayout::Interleaved | TapeLayout::Contiguous => 0,
-    };
-    tape.size(bytes, shape, parts)
+impl<X: Execute> Site<'_, X> {
+    /// The size of a tape of so many bytes per thread, if the budget allows it.
+    fn size(&self, bytes: u64) -> Result<TapeSize, TapeError> {
+        let parts = match self.spec.layout {
+            TapeLayout::Reused => self.device.tape_parts(self.manifest, self.shape),
+            TapeLayout::Interleaved | TapeLayout::Contiguous => 0,
+        };
+        let size = self.spec.size(bytes, self.shape, parts)?;
+        match self.budget.filter(|&b| size.total > b) {
+            Some(budget) => Err(TapeError::OverBudget { need: size.total, budget }),
+            None => Ok(size),
+        }
+    }
 }
 
 /// Runs the counting kernel: the tape bytes that the neediest thread will want. What it writes is put back.
@@ -228,32 +277,16 @@ unsafe fn count<X: Execute>(
     bindings.word = Some(arena.clear_word(heap)?);
     let args = bindings.arguments(counter)?;
     check_launch(counter, shape, &args)?;
-    let mut saved: Vec<(Booked<_>, Extent)> = Vec::new();
-    for (_, arg) in counter.params.iter().zip(&args).filter(|(p, _)| p.written && is_primal(&p.purpose)) {
-        for extent in arg.extents() {
-            if extent.bytes == 0 || saved.iter().any(|(_, e)| *e == extent) {
-                continue;
-            }
-            let copy = heap.block(Use::Scratch, extent.bytes, 16)?;
-            // SAFETY: the extent is live by the caller's promise, and the copy is new memory.
-            unsafe { copy.block.save(extent)? };
-            saved.push((copy, extent));
-        }
-    }
+    // SAFETY: the caller's promise.
+    let copies = unsafe { Copies::of(heap, counter, &args)? };
     // SAFETY: the caller's promise; the word is a live block of the arena.
     let ran = unsafe { device.execute(counter, shape, &args) };
-    for (copy, extent) in &saved {
-        // SAFETY: as above. Restored also when the kernel failed: it must look as if it had not run.
-        unsafe { copy.block.restore(*extent)? };
-    }
+    // SAFETY: as above. Put back also when the kernel failed: it must look as if it had not run.
+    unsafe { copies.put_back()? };
     let time = ran.map_err(RunError::Device)?;
     let got = arena.word()?;
     let bytes = u64::try_from(got).map_err(|_| RunError::Count { kernel: counter.symbol.clone(), got })?;
     Ok((bytes, time))
-}
-
-fn is_primal(p: &Purpose) -> bool {
-    matches!(p, Purpose::Primal { .. })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::check::Bindings;
 use crate::launch::{Arg, Extent, Launch};
 use crate::manifest::{Manifest, Purpose};
 use crate::memory::{DeviceBlock, DeviceMemory};
-use crate::run::{execute, size, Execute, RunError, RunReport};
+use crate::run::{execute, with_tape, Execute, RunError, RunReport, Site};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -74,8 +74,7 @@ pub unsafe fn augment<X: Execute>(
     if manifest.reverse.is_none() {
         return Err(foreign(manifest, TapeProblem::NotSplit));
     }
-    let mut bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
-    let mut report = RunReport::default();
+    let bindings = Bindings { tape: None, word: None, shared: shape.shared, ..bindings.clone() };
     let mut tape = Tape {
         block: None,
         per_thread: 0,
@@ -84,19 +83,21 @@ pub unsafe fn augment<X: Execute>(
         args: bindings.args.iter().map(|a| a.primal.clone()).collect(),
         shadows: shadows(manifest, &bindings),
     };
-    if let Some(spec) = &manifest.tape {
+    let Some(spec) = &manifest.tape else {
         // SAFETY: the caller's promise.
-        let (size, time) =
-            unsafe { size(device, heap, arena, manifest, spec, shape, &mut bindings, budget)? };
-        let block = heap.block(Use::Tape, size.total, TAPE_ALIGN)?;
-        bindings.tape = Some((block.block.extent(), size.per_thread));
-        bindings.word = Some(arena.clear_word(heap)?);
-        tape.per_thread = size.per_thread;
-        tape.block = Some(block);
-        (report.count, report.tape_bytes, report.tape_per_thread) = (time, size.total, size.per_thread);
-    }
+        let kernel = unsafe { execute(device, arena, manifest, shape, &bindings)? };
+        return Ok((tape, RunReport { kernel, ..RunReport::default() }));
+    };
+    let block = &mut tape.block;
+    let mut take = |_: &mut _, bytes| {
+        *block = None;
+        let new = heap.block(Use::Tape, bytes, TAPE_ALIGN)?;
+        Ok(block.insert(new).block.extent())
+    };
+    let site = Site { device, heap, manifest, spec, shape, budget };
     // SAFETY: the caller's promise; the tape is a live block of ours.
-    report.kernel = unsafe { execute(device, arena, manifest, shape, &bindings)? };
+    let report = unsafe { with_tape(&site, arena, bindings, &mut take)? };
+    tape.per_thread = report.tape_per_thread;
     Ok((tape, report))
 }
 

@@ -87,7 +87,7 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
             "kernel": m.kernel, "symbol": m.symbol, "mode": m.mode, "device": info.name, "threads": case.threads(),
             "compile_s": compile.as_secs_f64(), "kernel_s": report.kernel.as_secs_f64(),
             "count_s": report.count.as_secs_f64(), "tape_bytes": report.tape_bytes,
-            "tape_per_thread": report.tape_per_thread, "peak_bytes": held.peak, "stats": stats, "files": files,
+            "tape_per_thread": report.tape_per_thread, "repeats": report.repeats, "peak_bytes": held.peak, "stats": stats, "files": files,
         }));
         return Ok(Outcome::Done);
     }
@@ -106,6 +106,10 @@ pub fn run(a: &RunArgs) -> Result<Outcome> {
     if m.tape.is_some() {
         let (all, one) = (output::bytes(report.tape_bytes), output::bytes(report.tape_per_thread));
         rows.push(vec!["tape".into(), format!("{all}, {one} per thread")]);
+    }
+    if report.repeats > 0 {
+        let why = "the order of threads decides how much tape they need, and it was too short";
+        rows.push(vec!["repeated".into(), format!("{} times: {why}", report.repeats)]);
     }
     rows.push(vec!["memory".into(), format!("{} at most", output::bytes(held.peak))]);
     if !files.is_empty() {

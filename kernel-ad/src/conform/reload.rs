@@ -17,9 +17,9 @@ fn held(rig: &Rig) -> Found<Held> {
     let files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let device = match rig.raw() {
         #[cfg(feature = "cuda")]
-        Device::Cuda(d) => d.memory().map(|(free, total)| total - free)?,
+        Device::Cuda(d) => d.memory().map(|(free, total)| total.saturating_sub(free))?,
         #[cfg(feature = "hip")]
-        Device::Hip(d) => d.memory().map(|(free, total)| total - free)?,
+        Device::Hip(d) => d.memory().map(|(free, total)| total.saturating_sub(free))?,
         _ => 0,
     };
     Ok(Held { mappings: maps.lines().count(), files, device })

@@ -115,7 +115,7 @@ codes! {
     Trap = 304,
     /// A barrier was reached by some threads of a block only.
     DivergentBarrier = 305,
-    /// A tape was too small; nothing was lost silently.
+    /// A tape was too small; what the launch left in shadows and outputs is not valid.
     TapeOverflow = 306,
     /// The sanitizer found a race, an access out of bounds, or a read of unwritten memory.
     Sanitizer = 307,

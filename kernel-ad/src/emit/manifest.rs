@@ -43,6 +43,7 @@ fn gradient(g: &Gradient, target: &Target, form: Form, layout: TapeLayout) -> Re
                 Some(c) => Some(Box::new(gradient(c, target, form, layout)?)),
                 None => None,
             },
+            varies: need.varies,
         }),
     };
     Ok(m)

@@ -58,6 +58,11 @@ impl Writes {
         self.bases.contains(&base)
     }
 
+    /// All objects that the kernel may write into.
+    pub fn bases(&self) -> impl Iterator<Item = &Base> {
+        self.bases.iter()
+    }
+
     /// True when the kernel may write to memory that nobody can name.
     pub fn anywhere(&self) -> bool {
         self.to(Base::Unknown)

@@ -70,4 +70,6 @@ pub struct TapeNeed {
     pub bytes_per_thread: Option<Expr>,
     /// Alignment of a thread's part, in bytes.
     pub align: u32,
+    /// As [`shadow_mem::TapeSpec::varies`].
+    pub varies: bool,
 }

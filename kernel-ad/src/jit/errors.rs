@@ -92,7 +92,8 @@ pub fn run(e: RunError<Error>) -> Diagnostics {
             .help("launch fewer threads at a time, or raise the budget")
             .into(),
         RunError::Overflow { .. } => Diagnostic::new(Code::TapeOverflow, message)
-            .help("shadows and outputs of this launch are not valid")
+            .because("it needed less when it was counted: the order of its threads decides, by atomics or by a data race")
+            .help("shadows and outputs of this launch are not valid; fill them again, and launch again")
             .into(),
         RunError::Foreign { .. } => Diagnostic::new(Code::BadArgument, message)
             .help("launch the reverse kernel with the tape and the arguments of one augmented launch")

@@ -262,6 +262,8 @@ impl Loaded {
 }
 
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod road_tests;
 #[cfg(test)]
 mod split_tests;

@@ -78,7 +78,7 @@ fn agree(program: &Program, case: &Case, width: u16) -> bool {
     // Enough tape for all lanes: how much one thread needs is not the question here.
     for g in narrow.gradient.iter_mut().filter(|g| g.tape.is_some()) {
         let align = g.tape.as_ref().unwrap().align;
-        g.tape = Some(TapeNeed { bytes_per_thread: Some(Expr::Const(1 << 20)), align });
+        g.tape = Some(TapeNeed { bytes_per_thread: Some(Expr::Const(1 << 20)), align, varies: false });
     }
     spread(&mut wide, width);
     tape_by_lane(&mut wide);

@@ -6,6 +6,7 @@ mod functions;
 mod marks;
 mod modules;
 mod peer;
+mod short_tapes;
 mod split_faults;
 mod support;
 

@@ -49,6 +49,7 @@ fn gradient() -> Manifest {
             bytes_per_thread: None,
             align: 16,
             counter: None,
+            varies: false,
         }),
         form: None,
         reverse: None,

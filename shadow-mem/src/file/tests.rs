@@ -43,6 +43,7 @@ fn manifest() -> Manifest {
             bytes_per_thread: Some(Expr::Mul(vec![Expr::Param(1), Expr::Const(4)])),
             align: 4,
             counter: None,
+            varies: false,
         }),
         form: None,
         reverse: None,

@@ -1,15 +1,18 @@
 use super::*;
 use crate::check::BoundArg;
 use crate::expr::Expr;
-use crate::manifest::{ElemType, Mode, ParamSpec, Passing, Role, MANIFEST_VERSION};
+use crate::manifest::{ElemType, Mode, ParamSpec, Passing, Purpose, Role, MANIFEST_VERSION};
 use crate::memory::HostMemory;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// A device whose kernels are closures over host memory.
 struct Fake {
     log: RefCell<Vec<String>>,
     /// Bytes that each thread takes of the tape; also what the counter counts.
     need: i64,
+    /// How much more than it took in the launch before a thread takes of the tape in every launch.
+    more: i64,
+    launches: Cell<i64>,
     parts: u64,
 }
 
@@ -38,8 +41,12 @@ impl Execute for Fake {
         if let (Some(cap), Some(Arg::Pointer(status))) = (of(Purpose::TapeCapacity), of(Purpose::TapeStatus))
         {
             assert_eq!(peek(status.address), 0, "the status word is cleared");
-            if cap.as_int().unwrap() < self.need {
-                poke(status.address, self.need);
+            let need = self.need + self.more * self.launches.replace(self.launches.get() + 1);
+            if let Some(Arg::Pointer(shadow)) = of(Purpose::Shadow { of: 0 }) {
+                poke(shadow.address, peek(shadow.address) + 100);
+            }
+            if cap.as_int().unwrap() < need {
+                poke(status.address, need);
             }
         }
         if self.need == 13 {
@@ -54,7 +61,7 @@ impl Execute for Fake {
 }
 
 fn param(name: &str, purpose: Purpose, passing: Passing, bytes: u64) -> ParamSpec {
-    let written = matches!(purpose, Purpose::Primal { .. });
+    let written = matches!(purpose, Purpose::Primal { .. } | Purpose::Shadow { .. });
     ParamSpec { name: name.into(), passing, bytes, align: 8, purpose, accumulate_only: None, written }
 }
 
@@ -92,7 +99,7 @@ fn manifest(symbol: &str, mode: Mode, ours: &[Purpose], tape: Option<TapeSpec>) 
 fn gradient(formula: Option<Expr>, layout: TapeLayout) -> Manifest {
     let counter = manifest("k_count", Mode::Count, &[Purpose::CountResult], None);
     let counter = formula.is_none().then(|| Box::new(counter));
-    let tape = TapeSpec { layout, bytes_per_thread: formula, align: 16, counter };
+    let tape = TapeSpec { layout, bytes_per_thread: formula, align: 16, counter, varies: false };
     let ours = [Purpose::TapeBase, Purpose::TapeCapacity, Purpose::TapeStatus];
     let m = manifest("k_reverse", Mode::Reverse, &ours, Some(tape));
     m.validate().unwrap();
@@ -107,7 +114,7 @@ struct Case {
 
 impl Case {
     fn new(need: i64) -> Case {
-        let device = Fake { log: RefCell::default(), need, parts: 3 };
+        let device = Fake { log: RefCell::default(), need, more: 0, launches: Cell::new(0), parts: 3 };
         Case { device, heap: Heap::new(HostMemory), arena: TapeArena::new() }
     }
 
@@ -211,4 +218,51 @@ fn kernels_without_tape_get_none() {
     let mut c = Case::new(0);
     let (report, x) = c.run(&m, 0, None);
     assert_eq!((report.unwrap().tape_bytes, x, c.heap.ledger.bytes().tape), (0, 41, 0));
+}
+
+/// A gradient that adds into the shadow of `x`, whose count need not hold.
+fn varying() -> Manifest {
+    let mut m = gradient(None, TapeLayout::Contiguous);
+    let pointer = Passing::Pointer { space: 1 };
+    m.params.insert(2, param("x.shadow", Purpose::Shadow { of: 0 }, pointer, 8));
+    m.tape.as_mut().unwrap().varies = true;
+    m.validate().unwrap();
+    m
+}
+
+// Catches: a repeated launch that adds to what the one before it has left, and one that gives up though memory is there.
+#[test]
+fn a_count_that_does_not_hold_is_made_good() {
+    let mut c = Case::new(100);
+    c.device.more = 70;
+    let x = c.heap.pair(&[40i64]).unwrap();
+    let b = Bindings {
+        args: vec![
+            BoundArg { primal: x.primal.arg(), shadow: Some(x.shadow.extent()) },
+            BoundArg { primal: Arg::scalar(0i64), shadow: None },
+        ],
+        ..Bindings::default()
+    };
+    let run = |c: &mut Case, m: &Manifest, budget| {
+        // SAFETY: the fake stays inside its buffers.
+        unsafe { launch(&c.device, &c.heap, &mut c.arena, m, &Launch::new(2, 5), &b, budget) }
+    };
+    c.device.launches.set(1); // 170 bytes, 100 counted; then 240, with 224 there; then 310, with 448.
+    let report = run(&mut c, &varying(), None).unwrap();
+    assert_eq!((report.repeats, report.tape_per_thread), (2, 448));
+    assert_eq!((x.read().unwrap()[0], x.shadow().unwrap()[0]), (41, 100));
+    assert_eq!(c.device.log.borrow().len(), 4);
+
+    // What the budget forbids is an error, and nothing has happened then.
+    c.device.launches.set(1);
+    let over = run(&mut c, &varying(), Some(1200));
+    assert!(matches!(over, Err(RunError::Tape(TapeError::OverBudget { need: 2240, .. }))), "{over:?}");
+    assert_eq!((x.read().unwrap()[0], x.shadow().unwrap()[0]), (41, 100));
+
+    // Where it cannot be undone it is not repeated.
+    c.device.launches.set(1);
+    let mut m = varying();
+    m.tape.as_mut().unwrap().varies = false;
+    assert!(matches!(run(&mut c, &m, None), Err(RunError::Overflow { wanted: 170, .. })));
+    assert_eq!(c.heap.ledger.bytes().scratch, 0);
 }

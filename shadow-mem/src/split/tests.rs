@@ -35,7 +35,8 @@ impl Execute for Fake {
             let x = args[0].extents()[0].address;
             poke(tape, peek(x));
             poke(x, 2 * peek(x));
-            if self.overflow {
+            let short = m.find(|q| *q == Purpose::TapeCapacity).and_then(|i| args[i].as_int()) < Some(99);
+            if self.overflow && short {
                 poke(of(Purpose::TapeStatus).unwrap(), 99);
             }
         } else {
@@ -87,6 +88,7 @@ fn manifest(mode: Mode) -> Manifest {
             bytes_per_thread: size,
             align: 8,
             counter: None,
+            varies: false,
         }),
         form: None,
         reverse: augmented.then(|| Box::new(manifest(Mode::Split))),
@@ -195,6 +197,23 @@ fn an_overflow_gives_no_tape() {
     let x = c.heap.pair(&[1i64]).unwrap();
     assert!(matches!(c.augment(&bind(&x, 0)), Err(RunError::Overflow { wanted: 99, capacity: 8, .. })));
     assert_eq!(c.heap.ledger.bytes().tape, 8);
+}
+
+// Catches: a tape that keeps the size of a launch that was undone, or primals that were changed twice.
+#[test]
+fn a_repeated_launch_leaves_the_longer_tape() {
+    let mut c = Bench::new();
+    c.device.overflow = true;
+    let mut m = manifest(Mode::Augmented);
+    m.tape.as_mut().unwrap().varies = true;
+    m.params[0].written = true;
+    c.manifest = Arc::new(m);
+    let x = c.heap.pair(&[3i64]).unwrap();
+    let tape = c.augment(&bind(&x, 0)).unwrap();
+    assert_eq!((tape.per_thread, tape.bytes(), x.read().unwrap()[0]), (104, 8 * 104, 6));
+    assert_eq!(c.heap.ledger.bytes().tape, 8 * 104 + 8);
+    c.reverse(&tape, &bind(&x, 0)).unwrap();
+    assert_eq!(x.shadow().unwrap()[0], 3);
 }
 
 // Catches: manifests of two kernels that do not go together.

@@ -5,6 +5,7 @@
 // FAKE_SM ("90") and FAKE_GFX what they are.
 #include <ctype.h>
 #include <elf.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 #define BEGIN(name) do { int bad_ = fault(TEXT(name)); if (bad_) return bad_; if (lost) return 719; } while (0)
 #define FN(cu, hip) int NAME(cu, hip)
 
-static long live_bytes, live_handles, kernels_run;
+// Threads of one process share the driver, and all that is counted here.
+static _Atomic long live_bytes, live_handles, kernels_run;
 
 // For the tests: what is held.
 long fake_live_bytes(void) { return live_bytes; }
@@ -30,9 +32,9 @@ long fake_live_handles(void) { return live_handles; }
 long fake_kernels_run(void) { return kernels_run; }
 
 // A kernel named `trap` was run: as on a GPU, everything fails until the last context is gone.
-static int lost;
+static _Atomic int lost;
 static int fault(const char *name) {
-    static struct { char name[64]; long calls; } seen[128];
+    static struct { char name[64]; _Atomic long calls; } seen[128];
     const char *want = getenv("FAKE_FAIL");
     if (!want) return 0;
     size_t n = strlen(name);
@@ -93,7 +95,7 @@ int hipGetDevicePropertiesR0600(void *p, int d) {
 const char *hipGetErrorName(int e) { return e == 2 ? "hipErrorOutOfMemory" : e == 719 ? "hipErrorLaunchFailure" : "hipErrorFake"; }
 const char *hipGetErrorString(int e) { return e == 2 ? "out of memory" : "what the fake runtime says"; }
 #else
-static int contexts;
+static _Atomic int contexts;
 static void give_all(void);
 int cuDevicePrimaryCtxRetain(void **c, int d) {
     int bad = fault("cuDevicePrimaryCtxRetain");
@@ -124,6 +126,9 @@ int cuGetErrorString(int e, const char **s) { *s = e == 2 ? "out of memory" : "w
 
 // What is allocated now, so that other addresses are known for what they are.
 static struct { uintptr_t at; size_t n; } blocks[4096];
+static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+static void hold(void) { pthread_mutex_lock(&blocks_lock); }
+static int done(int code) { pthread_mutex_unlock(&blocks_lock); return code; }
 static int find(uintptr_t at) {
     for (int i = 0; i < 4096; i++)
         if (blocks[i].at && at >= blocks[i].at && at < blocks[i].at + blocks[i].n) return i;
@@ -131,17 +136,19 @@ static int find(uintptr_t at) {
 }
 #ifdef HIP
 int hipMemGetAddressRange(uintptr_t *base, size_t *n, uintptr_t at) {
+    hold();
     int i = find(at);
-    if (i < 0) return 500;
+    if (i < 0) return done(500);
     *base = blocks[i].at;
     *n = blocks[i].n;
-    return 0;
+    return done(0);
 }
 #else
 int cuPointerGetAttribute(void *to, int what, uintptr_t at) {
-    if (what != 2 || find(at) < 0) return 1;
+    hold();
+    if (what != 2 || find(at) < 0) return done(1);
     *(unsigned *)to = 2;
-    return 0;
+    return done(0);
 }
 #endif
 // Blocks with a header that holds their size.
@@ -153,19 +160,22 @@ static int take(uintptr_t *at, size_t n) {
     memcpy(p, &n, sizeof n);
     live_bytes += n;
     *at = (uintptr_t)p + 256;
+    hold();
     for (int i = 0; i < 4096; i++)
         if (!blocks[i].at) {
             blocks[i].at = *at;
             blocks[i].n = n;
-            return 0;
+            return done(0);
         }
     abort();
 }
 static int give(uintptr_t at) {
     size_t n;
+    hold();
     int i = find(at);
     if (i < 0) abort(); // freed twice
     blocks[i].at = 0;
+    done(0);
     memcpy(&n, (char *)at - 256, sizeof n);
     live_bytes -= n;
     free((char *)at - 256);

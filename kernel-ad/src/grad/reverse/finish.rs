@@ -102,7 +102,11 @@ pub fn describe_params(k: &Kernel, specs: &mut [ParamSpec], writes: &Writes) {
     for (i, spec) in specs.iter_mut().enumerate() {
         match &spec.purpose {
             Purpose::Primal { .. } => {
-                spec.written &= writes.to(Base::Param(i as u32)) || writes.anywhere();
+                let at_field = |b: &Base| matches!(b, Base::Field { param, .. } if *param == i as u32);
+                spec.written = match spec.passing {
+                    Passing::Struct => writes.bases().any(at_field) || writes.anywhere(),
+                    _ => spec.written && (writes.to(Base::Param(i as u32)) || writes.anywhere()),
+                };
             }
             p if is_shadow(p) => {
                 spec.accumulate_only = only_added(k, k.param_value(i as u32)).and_then(elem_type);

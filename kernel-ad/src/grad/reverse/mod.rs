@@ -20,6 +20,7 @@ mod sweep;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod varies;
 mod warp;
 
 use super::{clean, inline, primal_specs, Gradient, Roles, ShadowParams, SplitGradient, TapeNeed};
@@ -64,8 +65,13 @@ fn for_any_caller(primal: &Kernel, options: &PlanOptions) -> PlanOptions {
 fn join(primal: &Kernel, mut made: Made) -> Result<Gradient> {
     let mut k = std::mem::replace(&mut made.kernel, Kernel::clone(primal));
     if let Some(ends) = made.ends {
-        let t = k.terminator(ends.exit);
-        k.insts[t].op = Op::Br { to: ends.first };
+        match made.position {
+            Some(at) => tape::turn(&mut k, &ends, at),
+            None => {
+                let t = k.terminator(ends.exit);
+                k.insts[t].op = Op::Br { to: ends.first };
+            }
+        }
     }
     clear_at_entry(&mut k, &made.shared, &made.shared_inserted);
     tidy(&mut k, &made.locals);
@@ -109,6 +115,8 @@ struct Made {
     exclusive: Vec<Assumption>,
     /// What the caller must leave alone between two launches.
     kept: Vec<Assumption>,
+    /// The variable that holds how far a thread has come on a tape of the launcher's, where that may be too short.
+    position: Option<Value>,
     /// Instructions on shadow pointers in the forward sweep.
     inserted: Vec<Inst>,
     /// Shadows of shared memory, still to be cleared, and the instructions that find them.
@@ -214,9 +222,13 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
         Some(bare) => Some(Box::new(count::counter(bare, primal, roles, &input, &plan, &unwanted)?)),
         None => None,
     };
+    let varies = counter.as_ref().is_some_and(|c| varies::count_varies(c, &input))
+        && varies::can_be_undone(&facts, &input, &writes, !apart);
     let assumptions = finish::assumptions(&facts, &plan, &input, &specs, &own, &exclusive);
     let kept = if apart { finish::kept(&facts, &plan, &input) } else { Vec::new() };
     let global_tape = matches!(place, Tape::Global { .. });
+    let may_end = k.tape.as_ref().is_some_and(|t| t.bounded.is_none());
+    let position = place.position().filter(|_| global_tape && may_end);
     let inserted = shadows.inserted.clone();
     Ok(Made {
         kernel: k,
@@ -224,13 +236,18 @@ fn make(primal: &Kernel, roles: &Roles, options: &PlanOptions, apart: bool) -> R
         ends,
         locals,
         root,
-        tape: global_tape.then(|| TapeNeed { bytes_per_thread: need, align: plan::tape_align(&plan) as u32 }),
+        tape: global_tape.then(|| TapeNeed {
+            bytes_per_thread: need,
+            align: plan::tape_align(&plan) as u32,
+            varies,
+        }),
         counter,
         stats: finish::count_sites(stats, &plan),
         writes,
         assumptions,
         exclusive: exclusive.assumptions.clone(),
         kept,
+        position,
         inserted,
         shared: params.shared.clone(),
         shared_inserted: params.inserted.clone(),

@@ -90,7 +90,7 @@ pub fn finish(primal: &Kernel, made: Made) -> Result<SplitGradient> {
         mode: Mode::Split,
         params: reverse_specs,
         // Its size is the augmented kernel's business.
-        tape: tape.map(|t| TapeNeed { bytes_per_thread: t.bytes_per_thread, align: t.align }),
+        tape: tape.map(|t| TapeNeed { varies: false, ..t }),
         counter: None,
         assumptions,
         stats,

@@ -1,6 +1,6 @@
 //! Writing and reading the records of iterations.
 
-use super::sweep::Sweep;
+use super::sweep::{Ends, Sweep};
 use crate::canon::first_non_phi;
 use crate::cfg::LoopId;
 use crate::kernel::*;
@@ -30,6 +30,26 @@ impl Tape {
 pub fn record_bytes(plan: &Plan, l: LoopId) -> u64 {
     let align = crate::plan::tape_align(plan);
     plan.frames.get(&l).map_or(0, |f| f.bytes.next_multiple_of(align))
+}
+
+/// From the forward sweep to the reverse sweep, for threads whose tape had room for all: records that were not written would be read as
+/// addresses. The others note what they needed and end.
+pub fn turn(k: &mut Kernel, ends: &Ends, position: Value) {
+    let tape = k.tape.clone().expect("a position on the tape");
+    let ret = k.terminator(ends.exit);
+    let here = k.blocks[ends.exit].insts.len() - 1;
+    let mut b = KernelBuilder::new(k);
+    let short = b.block("tape.short");
+    b.at = Cursor::At(ends.exit, here);
+    let (at, capacity) = (b.load(Type::I64, position, MemFlags::plain(8)), b.k.param_value(tape.capacity));
+    let full = b.icmp(IntPred::Ugt, at, capacity);
+    b.k.insts[ret].op = Op::CondBr { cond: full, then: short, els: ends.first };
+    b.at = Cursor::End(short);
+    // A store that does not fit is not made: it notes how far it would have reached.
+    let (one, zero) = (b.k.int(Type::I64, 1), b.k.int(Type::Int(8), 0));
+    let last = b.binary(BinOp::Sub, at, one);
+    b.tape_store(last, zero);
+    b.ret();
 }
 
 impl Sweep<'_> {
