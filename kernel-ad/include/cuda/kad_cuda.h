@@ -82,19 +82,59 @@ __device__ static inline size_t __cvta_generic_to_shared(const void *p) {
 #include <__clang_cuda_intrinsics.h>
 #include <__clang_cuda_complex_builtins.h>
 
-__device__ static inline __attribute__((always_inline)) float rsqrt(float x) { return rsqrtf(x); }
-__device__ static inline __attribute__((always_inline)) float rcbrt(float x) { return rcbrtf(x); }
-__device__ static inline __attribute__((always_inline)) float sinpi(float x) { return sinpif(x); }
-__device__ static inline __attribute__((always_inline)) float cospi(float x) { return cospif(x); }
-__device__ static inline __attribute__((always_inline)) float erfcx(float x) { return erfcxf(x); }
-__device__ static inline __attribute__((always_inline)) float erfinv(float x) { return erfinvf(x); }
-__device__ static inline __attribute__((always_inline)) float erfcinv(float x) { return erfcinvf(x); }
-__device__ static inline __attribute__((always_inline)) float normcdf(float x) { return normcdff(x); }
-__device__ static inline __attribute__((always_inline)) float normcdfinv(float x) { return normcdfinvf(x); }
-__device__ static inline __attribute__((always_inline)) float copysign(float x, float y) { return copysignf(x, y); }
+#define KAD_DEV __device__ static inline __attribute__((always_inline))
+
+// Functions of floats under the names of those of doubles. Those that clang's header declares and nobody defines would be
+// calls of something unknown.
+#define KAD_FLOAT(name) \
+  KAD_DEV float name(float x) { return name##f(x); }
+#define KAD_FLOAT2(name) \
+  KAD_DEV float name(float x, float y) { return name##f(x, y); }
+KAD_FLOAT(acosh)
+KAD_FLOAT(asinh)
+KAD_FLOAT(atanh)
+KAD_FLOAT(cbrt)
+KAD_FLOAT(cospi)
+KAD_FLOAT(erf)
+KAD_FLOAT(erfc)
+KAD_FLOAT(erfcinv)
+KAD_FLOAT(erfcx)
+KAD_FLOAT(erfinv)
+KAD_FLOAT(exp2)
+KAD_FLOAT(expm1)
+KAD_FLOAT(lgamma)
+KAD_FLOAT(log1p)
+KAD_FLOAT(log2)
+KAD_FLOAT(logb)
+KAD_FLOAT(nearbyint)
+KAD_FLOAT(normcdf)
+KAD_FLOAT(normcdfinv)
+KAD_FLOAT(rcbrt)
+KAD_FLOAT(rint)
+KAD_FLOAT(round)
+KAD_FLOAT(rsqrt)
+KAD_FLOAT(sinpi)
+KAD_FLOAT(tgamma)
+KAD_FLOAT(trunc)
+KAD_FLOAT2(copysign)
+KAD_FLOAT2(fdim)
+KAD_FLOAT2(fmax)
+KAD_FLOAT2(fmin)
+KAD_FLOAT2(hypot)
+KAD_FLOAT2(nextafter)
+KAD_FLOAT2(remainder)
+KAD_DEV float fma(float x, float y, float z) { return fmaf(x, y, z); }
+KAD_DEV int ilogb(float x) { return ilogbf(x); }
+KAD_DEV long lrint(float x) { return lrintf(x); }
+KAD_DEV long lround(float x) { return lroundf(x); }
+KAD_DEV long long llrint(float x) { return llrintf(x); }
+KAD_DEV long long llround(float x) { return llroundf(x); }
+KAD_DEV float scalbn(float x, int n) { return scalbnf(x, n); }
+KAD_DEV float scalbln(float x, long n) { return scalblnf(x, n); }
+KAD_DEV void sincos(float x, float *s, float *c) { sincosf(x, s, c); }
+KAD_DEV void sincospi(float x, float *s, float *c) { sincospif(x, s, c); }
 
 // Integer minima and maxima, and mixtures of types, as CUDA's headers have them.
-#define KAD_DEV __device__ static inline __attribute__((always_inline))
 KAD_DEV unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }
 KAD_DEV unsigned int max(unsigned int a, unsigned int b) { return a > b ? a : b; }
 KAD_DEV unsigned int min(int a, unsigned int b) { return min((unsigned int)a, b); }

@@ -139,6 +139,16 @@ KAD_DEV unsigned int __brev(unsigned int x) { return __builtin_bitreverse32(x); 
 KAD_DEV unsigned int __umulhi(unsigned int a, unsigned int b) { return ((unsigned long long)a * b) >> 32; }
 KAD_DEV int __mulhi(int a, int b) { return ((long long)a * b) >> 32; }
 
+KAD_DEV int __mul24(int a, int b) { return ((a << 8) >> 8) * ((b << 8) >> 8); }
+KAD_DEV unsigned int __umul24(unsigned int a, unsigned int b) { return (a & 0xffffffu) * (b & 0xffffffu); }
+KAD_DEV unsigned int __sad(int a, int b, unsigned int c) { return (a > b ? (unsigned int)a - b : (unsigned int)b - a) + c; }
+KAD_DEV unsigned int __usad(unsigned int a, unsigned int b, unsigned int c) { return (a > b ? a - b : b - a) + c; }
+KAD_DEV int __hadd(int a, int b) { return (int)(((long long)a + b) >> 1); }
+KAD_DEV int __rhadd(int a, int b) { return (int)(((long long)a + b + 1) >> 1); }
+
+KAD_DEV void sincos(float x, float *s, float *c) { sincosf(x, s, c); }
+KAD_DEV void sincospi(float x, float *s, float *c) { sincospif(x, s, c); }
+
 KAD_DEV void *memcpy(void *to, const void *from, size_t n) { return __builtin_memcpy(to, from, n); }
 KAD_DEV void *memmove(void *to, const void *from, size_t n) { return __builtin_memmove(to, from, n); }
 KAD_DEV void *memset(void *to, int byte, size_t n) { return __builtin_memset(to, byte, n); }
