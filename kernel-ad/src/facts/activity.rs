@@ -2,13 +2,14 @@
 //! (*useful*). Each fact remembers the one it came from, so that a refusal can say why.
 
 use super::calls::KnownCall;
+use super::fields::Fields;
 use super::provenance::{constant_offset, Base, Provenance, PtrKind};
 use crate::cfg::Cfg;
 use crate::grad::Roles;
 use crate::kernel::*;
 use cranelift_entity::SecondaryMap;
 use shadow_mem::Role;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Where a fact came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +31,8 @@ pub struct Activity {
     useful: SecondaryMap<Value, Option<From>>,
     varied_memory: HashMap<Base, Option<From>>,
     useful_memory: HashMap<Base, Option<From>>,
+    /// Loads of integers that are numbers, and no bits of floats.
+    integers: HashSet<Inst>,
 }
 
 impl Activity {
@@ -40,6 +43,7 @@ impl Activity {
             useful: SecondaryMap::new(),
             varied_memory: HashMap::new(),
             useful_memory: HashMap::new(),
+            integers: integers(k, cfg, prov),
         };
         for (i, (p, spec)) in k.params.iter().zip(&roles.params).enumerate() {
             if p.by_value.is_none() && !p.ty.is_ptr() && spec.role == Role::Active {
@@ -171,6 +175,7 @@ impl Activity {
                 continue;
             }
             let why = match &data.op {
+                Op::Load { .. } | Op::AtomicRmw { .. } if self.integers.contains(&i) => None,
                 Op::Load { ptr, .. } | Op::AtomicRmw { ptr, .. } | Op::CmpXchg { ptr, .. } => {
                     self.memory_varied(k, prov, roles, *ptr)
                 }
@@ -317,6 +322,31 @@ impl Activity {
         }
         changed
     }
+}
+
+/// Loads of integers that lie beside floats in records, and are computed with. Only stores of integers ask for them.
+fn integers(k: &Kernel, cfg: &Cfg, prov: &Provenance) -> HashSet<Inst> {
+    let reachable = || cfg.rpo().iter().flat_map(|&b| k.blocks[b].insts.iter().copied());
+    let stores = |i: Inst| match &k.insts[i].op {
+        Op::Store { val, .. } | Op::AtomicRmw { val, .. } => {
+            k.ty(*val).is_int() && k.as_const(*val).is_none()
+        }
+        _ => false,
+    };
+    if !reachable().any(stores) {
+        return HashSet::new();
+    }
+    let fields = Fields::new(k, cfg, prov, &|_| true, &|_| None);
+    let counts = |i: &Inst| {
+        let Some(r) = k.insts[*i].result.filter(|&r| k.ty(r).is_int()) else { return false };
+        match &k.insts[*i].op {
+            Op::Load { ptr, .. } | Op::AtomicRmw { ptr, .. } => {
+                fields.is_integer(prov, *ptr, k.bytes(k.ty(r)))
+            }
+            _ => false,
+        }
+    };
+    reachable().filter(counts).collect()
 }
 
 /// The operands through which an operation passes on data to a result of type `ty`: not addresses, not conditions,

@@ -4,6 +4,7 @@
 //! different formats are told apart as long as they do not overlap.
 
 use super::congruence::{Residue, Residues};
+use super::integers::{computed_with, float_bits, stored, used_as_integers};
 use super::provenance::{Base, Provenance};
 use crate::cfg::Cfg;
 use crate::kernel::*;
@@ -36,6 +37,8 @@ struct Record {
     /// Size; 0 when every offset is a constant.
     modulus: u64,
     cells: BTreeMap<i64, Cell>,
+    /// Bytes of integers that the kernel computes with.
+    integers: BTreeSet<i64>,
     clashes: Vec<Clash>,
 }
 
@@ -116,6 +119,7 @@ impl Fields {
                 }
             }
         }
+        l.counters(k, prov, &insts);
         l.integers(k, prov, &insts);
         for (&base, &g) in &l.group {
             if let (Some(format), true) = (also(base), l.records[g].cells.is_empty()) {
@@ -148,14 +152,51 @@ impl Fields {
             };
             let record = &mut self.records[g];
             let at = self.residues.of(ptr).rest;
-            let free = (0..i64::from(format.bytes())).all(|n| record.at(at.wrapping_add(n)).is_none());
-            if free
-                && !record.cells.is_empty()
-                && (record.modulus == 0 || record.modulus > format.bytes().into())
-            {
+            if record.has_other(at, format.bytes().into()) && !record.counts(at, format.bytes().into()) {
                 record.put(at, Cell { format, by: Some(i) }, base);
             }
         }
+    }
+
+    /// Integers that the kernel computes with, in records whose floats are elsewhere: they are no bits of floats. Nothing that is one, or
+    /// becomes one, passes through the same bytes.
+    fn counters(&mut self, k: &Kernel, prov: &Provenance, insts: &[Inst]) {
+        let (computed, bits) = (computed_with(k, insts), float_bits(k, insts));
+        let mut spoilt: Vec<(usize, i64)> = Vec::new();
+        for &i in insts {
+            let Some((ptr, ty)) = access(k, i).filter(|(_, ty)| matches!(ty, Type::Int(_))) else { continue };
+            let Some(g) = self.group_of(prov, ptr) else { continue };
+            let (at, bytes) = (self.residues.of(ptr).rest, k.bytes(ty));
+            let own = |v: Option<Value>, set: &BTreeSet<Value>| v.is_some_and(|v| set.contains(&v));
+            let stored = match &k.insts[i].op {
+                Op::Store { val, .. } | Op::AtomicRmw { val, .. } => Some(*val),
+                Op::CmpXchg { new, .. } => Some(*new),
+                _ => None,
+            };
+            let result = k.insts[i].result;
+            let record = &mut self.records[g];
+            let range = (0..bytes as i64).map(|n| record.reduce(at.wrapping_add(n)));
+            if own(result, &bits) || own(stored, &bits) {
+                spoilt.extend(range.map(|n| (g, n)));
+                continue;
+            }
+            let counts = matches!(&k.insts[i].op, Op::AtomicRmw { op: RmwOp::Add | RmwOp::Sub, .. });
+            if (counts || own(result, &computed)) && record.has_other(at, bytes) {
+                let range: Vec<i64> = range.collect();
+                record.integers.extend(range);
+            }
+        }
+        for (g, n) in spoilt {
+            self.records[g].integers.remove(&n);
+        }
+    }
+
+    /// True when what is accessed is an integer that the kernel computes with, and no bits of a float.
+    pub fn is_integer(&self, prov: &Provenance, ptr: Value, bytes: u64) -> bool {
+        self.group_of(prov, ptr).is_some_and(|g| {
+            let record = &self.records[g];
+            record.clashes.is_empty() && record.counts(self.residues.of(ptr).rest, bytes)
+        })
     }
 
     /// The floats among `bytes` bytes at a pointer, as (offset, format), in order. `None` when accesses contradict each
@@ -281,6 +322,17 @@ impl Record {
         }
     }
 
+    /// True when the record has floats, and none among these bytes.
+    fn has_other(&self, at: i64, bytes: u64) -> bool {
+        let free = (0..bytes as i64).all(|n| self.at(at.wrapping_add(n)).is_none());
+        free && !self.cells.is_empty() && (self.modulus == 0 || self.modulus > bytes)
+    }
+
+    /// True when all these bytes are of integers that the kernel computes with.
+    fn counts(&self, at: i64, bytes: u64) -> bool {
+        (0..bytes as i64).all(|n| self.integers.contains(&self.reduce(at.wrapping_add(n))))
+    }
+
     /// The float that the byte at an offset belongs to, and the byte's place in it.
     fn at(&self, offset: i64) -> Option<(u64, FloatTy)> {
         // Offsets may be known less well than a float is long; then all floats of the object are alike and aligned.
@@ -319,67 +371,6 @@ impl Record {
         }
         self.cells.insert(start, cell);
         true
-    }
-}
-
-/// Values that are stored somewhere.
-fn stored(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
-    let mut out: BTreeSet<Value> = BTreeSet::new();
-    loop {
-        let before = out.len();
-        for &i in insts {
-            match &k.insts[i].op {
-                Op::Store { val, .. } => {
-                    out.insert(*val);
-                }
-                op @ (Op::Phi { .. } | Op::Select { .. } | Op::Freeze { .. })
-                    if k.insts[i].result.is_some_and(|r| out.contains(&r)) =>
-                {
-                    out.extend(op.operands());
-                }
-                _ => {}
-            }
-        }
-        if out.len() == before {
-            return out;
-        }
-    }
-}
-
-/// Integers that are parts of addresses, or compared with small numbers: not bits of floats.
-fn used_as_integers(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
-    let mut out: BTreeSet<Value> = BTreeSet::new();
-    let small = |v: Value| k.as_int(v).is_some_and(|n| n != 0 && n.unsigned_abs() < 1 << 16);
-    for &i in insts {
-        match &k.insts[i].op {
-            Op::PtrAdd { offset, .. } => {
-                out.insert(*offset);
-            }
-            Op::ICmp { a, b, .. } if small(*b) => {
-                out.insert(*a);
-            }
-            _ => {}
-        }
-    }
-    loop {
-        let before = out.len();
-        for &i in insts {
-            if !k.insts[i].result.is_some_and(|r| out.contains(&r)) {
-                continue;
-            }
-            match &k.insts[i].op {
-                Op::Cast { op: CastOp::SExt | CastOp::ZExt, a, .. } => {
-                    out.insert(*a);
-                }
-                Op::Binary { op: BinOp::Add | BinOp::Mul | BinOp::Shl, a, b, .. } => {
-                    out.extend([*a, *b]);
-                }
-                _ => {}
-            }
-        }
-        if out.len() == before {
-            return out;
-        }
     }
 }
 

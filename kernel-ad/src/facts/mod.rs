@@ -10,6 +10,7 @@ pub mod exclusive;
 pub mod extremum;
 pub mod fields;
 pub mod injective;
+mod integers;
 pub mod layout;
 pub mod provenance;
 pub mod shared;

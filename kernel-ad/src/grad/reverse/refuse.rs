@@ -160,6 +160,10 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
                 }
                 return None;
             }
+            // The bits of a float are not added to: what lies there is an integer, though floats lie beside it.
+            if matches!(op, RmwOp::Add | RmwOp::Sub) && !carries(*val) && !result_carries {
+                return unknown(k, input, *ptr);
+            }
             if input.settled.extrema.contains(&i) || input.settled.exchanges.contains(&i) {
                 return place(k, input, *ptr);
             }
