@@ -8,14 +8,18 @@ type Header = (&'static str, &'static str);
 
 /// For CUDA.
 pub(super) const CUDA: &[Header] = &[
+    ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
     ("cuda/cooperative_groups.h", include_str!("../../include/cuda/cooperative_groups.h")),
     ("cuda/cooperative_groups/reduce.h", include_str!("../../include/cuda/cooperative_groups/reduce.h")),
+    ("cuda/crt/math_functions.h", include_str!("../../include/cuda/crt/math_functions.h")),
     ("cuda/crt/sm_70_rt.hpp", include_str!("../../include/cuda/crt/sm_70_rt.hpp")),
+    ("cuda/cuComplex.h", include_str!("../../include/cuda/cuComplex.h")),
     ("cuda/cuda.h", include_str!("../../include/cuda/cuda.h")),
     ("cuda/cuda_bf16.h", include_str!("../../include/cuda/cuda_bf16.h")),
     ("cuda/cuda_fp16.h", include_str!("../../include/cuda/cuda_fp16.h")),
+    ("cuda/cuda_profiler_api.h", include_str!("../../include/cuda/cuda_profiler_api.h")),
     ("cuda/cuda_runtime.h", include_str!("../../include/cuda/cuda_runtime.h")),
     ("cuda/cuda_runtime_api.h", include_str!("../../include/cuda/cuda_runtime_api.h")),
     ("cuda/device_atomic_functions.h", include_str!("../../include/cuda/device_atomic_functions.h")),
@@ -29,7 +33,9 @@ pub(super) const CUDA: &[Header] = &[
     ("cuda/math_constants.h", include_str!("../../include/cuda/math_constants.h")),
     ("cuda/math_functions.h", include_str!("../../include/cuda/math_functions.h")),
     ("cuda/sm_30_intrinsics.h", include_str!("../../include/cuda/sm_30_intrinsics.h")),
+    ("cuda/sm_60_atomic_functions.h", include_str!("../../include/cuda/sm_60_atomic_functions.h")),
     ("cuda/vector_functions.h", include_str!("../../include/cuda/vector_functions.h")),
+    ("cuda/vector_functions.hpp", include_str!("../../include/cuda/vector_functions.hpp")),
     ("cuda/vector_types.h", include_str!("../../include/cuda/vector_types.h")),
 ];
 
@@ -38,8 +44,10 @@ pub(super) const OWN: &[Header] = &[("own/kernel_ad.h", include_str!("../../incl
 
 /// For HIP.
 pub(super) const HIP: &[Header] = &[
+    ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
+    ("hip/hip/hip_complex.h", include_str!("../../include/hip/hip/hip_complex.h")),
     ("hip/hip/hip_fp16.h", include_str!("../../include/hip/hip/hip_fp16.h")),
     ("hip/hip/hip_math_constants.h", include_str!("../../include/hip/hip/hip_math_constants.h")),
     ("hip/hip/hip_runtime.h", include_str!("../../include/hip/hip/hip_runtime.h")),
