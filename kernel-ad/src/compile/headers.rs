@@ -9,10 +9,13 @@ type Header = (&'static str, &'static str);
 /// For CUDA.
 pub(super) const CUDA: &[Header] = &[
     ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
+    ("common/kad_groups.h", include_str!("../../include/common/kad_groups.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
     ("cuda/cooperative_groups.h", include_str!("../../include/cuda/cooperative_groups.h")),
+    ("cuda/cooperative_groups/memcpy_async.h", include_str!("../../include/cuda/cooperative_groups/memcpy_async.h")),
     ("cuda/cooperative_groups/reduce.h", include_str!("../../include/cuda/cooperative_groups/reduce.h")),
+    ("cuda/cooperative_groups/scan.h", include_str!("../../include/cuda/cooperative_groups/scan.h")),
     ("cuda/crt/math_functions.h", include_str!("../../include/cuda/crt/math_functions.h")),
     ("cuda/crt/sm_70_rt.hpp", include_str!("../../include/cuda/crt/sm_70_rt.hpp")),
     ("cuda/cuComplex.h", include_str!("../../include/cuda/cuComplex.h")),
@@ -45,6 +48,7 @@ pub(super) const OWN: &[Header] = &[("own/kernel_ad.h", include_str!("../../incl
 /// For HIP.
 pub(super) const HIP: &[Header] = &[
     ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
+    ("common/kad_groups.h", include_str!("../../include/common/kad_groups.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
     ("hip/hip/hip_complex.h", include_str!("../../include/hip/hip/hip_complex.h")),

@@ -1,0 +1,3 @@
+// Part of the header above.
+#pragma once
+#include "../cooperative_groups.h"
