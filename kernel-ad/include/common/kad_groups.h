@@ -10,7 +10,7 @@ KAD_DEV unsigned int kad_block_size() { return blockDim.x * blockDim.y * blockDi
 /// The lanes of a part of the warp: `n` of them, a power of two, those beside the own lane.
 KAD_DEV KAD_LANES kad_lanes(unsigned int n) {
   KAD_LANES one = 1;
-  return n >= KAD_WARP ? ~(KAD_LANES)0 : ((one << (n & (KAD_WARP - 1))) - one) << (kad_lane() & ~(n - 1));
+  return n >= KAD_WARP ? ~(KAD_LANES)0 >> (8 * sizeof(KAD_LANES) - KAD_WARP) : ((one << (n & (KAD_WARP - 1))) - one) << (kad_lane() & ~(n - 1));
 }
 KAD_DEV KAD_LANES kad_lanes_before() { return ((KAD_LANES)1 << kad_lane()) - 1; }
 /// The lane that has a rank among members.

@@ -59,6 +59,20 @@ struct dim3 {
   KAD_OP2(T, B, +) KAD_OP2(T, B, -) KAD_OP2(T, B, *) KAD_OP2(T, B, /) \
   KAD_OP3(T, B, +) KAD_OP3(T, B, -) KAD_OP3(T, B, *) KAD_OP3(T, B, /) \
   KAD_OP4(T, B, +) KAD_OP4(T, B, -) KAD_OP4(T, B, *) KAD_OP4(T, B, /)
+#define KAD_SAMENESS(T) \
+  KAD_HD T##2 operator-(T##2 a) { return make_##T##2(-a.x, -a.y); } \
+  KAD_HD T##3 operator-(T##3 a) { return make_##T##3(-a.x, -a.y, -a.z); } \
+  KAD_HD T##4 operator-(T##4 a) { return make_##T##4(-a.x, -a.y, -a.z, -a.w); } \
+  KAD_HD bool operator==(T##2 a, T##2 b) { return a.x == b.x && a.y == b.y; } \
+  KAD_HD bool operator==(T##3 a, T##3 b) { return a.x == b.x && a.y == b.y && a.z == b.z; } \
+  KAD_HD bool operator==(T##4 a, T##4 b) { return a.x == b.x && a.y == b.y && a.z == b.z && a.w == b.w; } \
+  KAD_HD bool operator!=(T##2 a, T##2 b) { return !(a == b); } \
+  KAD_HD bool operator!=(T##3 a, T##3 b) { return !(a == b); } \
+  KAD_HD bool operator!=(T##4 a, T##4 b) { return !(a == b); }
+KAD_SAMENESS(int)
+KAD_SAMENESS(uint)
+KAD_SAMENESS(float)
+KAD_SAMENESS(double)
 KAD_ARITHMETIC(int, int)
 KAD_ARITHMETIC(uint, unsigned int)
 KAD_ARITHMETIC(float, float)

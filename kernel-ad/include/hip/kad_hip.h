@@ -123,28 +123,7 @@ KAD_DEV long long max(long long a, long long b) { return a > b ? a : b; }
 KAD_DEV unsigned long min(unsigned long a, unsigned long b) { return a < b ? a : b; }
 KAD_DEV unsigned long max(unsigned long a, unsigned long b) { return a > b ? a : b; }
 
-KAD_DEV unsigned int __float_as_uint(float x) { return __builtin_bit_cast(unsigned int, x); }
-KAD_DEV int __float_as_int(float x) { return __builtin_bit_cast(int, x); }
-KAD_DEV float __int_as_float(int x) { return __builtin_bit_cast(float, x); }
-KAD_DEV float __uint_as_float(unsigned int x) { return __builtin_bit_cast(float, x); }
-KAD_DEV long long __double_as_longlong(double x) { return __builtin_bit_cast(long long, x); }
-KAD_DEV double __longlong_as_double(long long x) { return __builtin_bit_cast(double, x); }
-KAD_DEV int __popc(unsigned int x) { return __builtin_popcount(x); }
-KAD_DEV int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-KAD_DEV int __clz(int x) { return x == 0 ? 32 : __builtin_clz(x); }
-KAD_DEV int __clzll(long long x) { return x == 0 ? 64 : __builtin_clzll(x); }
-KAD_DEV int __ffs(int x) { return __builtin_ffs(x); }
-KAD_DEV int __ffsll(long long x) { return __builtin_ffsll(x); }
-KAD_DEV unsigned int __brev(unsigned int x) { return __builtin_bitreverse32(x); }
-KAD_DEV unsigned int __umulhi(unsigned int a, unsigned int b) { return ((unsigned long long)a * b) >> 32; }
-KAD_DEV int __mulhi(int a, int b) { return ((long long)a * b) >> 32; }
-
-KAD_DEV int __mul24(int a, int b) { return ((a << 8) >> 8) * ((b << 8) >> 8); }
-KAD_DEV unsigned int __umul24(unsigned int a, unsigned int b) { return (a & 0xffffffu) * (b & 0xffffffu); }
-KAD_DEV unsigned int __sad(int a, int b, unsigned int c) { return (a > b ? (unsigned int)a - b : (unsigned int)b - a) + c; }
-KAD_DEV unsigned int __usad(unsigned int a, unsigned int b, unsigned int c) { return (a > b ? a - b : b - a) + c; }
-KAD_DEV int __hadd(int a, int b) { return (int)(((long long)a + b) >> 1); }
-KAD_DEV int __rhadd(int a, int b) { return (int)(((long long)a + b + 1) >> 1); }
+#include "kad_hip_integers.h"
 
 KAD_DEV void sincos(float x, float *s, float *c) { sincosf(x, s, c); }
 KAD_DEV void sincospi(float x, float *s, float *c) { sincospif(x, s, c); }

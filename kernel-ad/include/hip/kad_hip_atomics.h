@@ -28,6 +28,20 @@ KAD_INTEGER(unsigned long long)
 KAD_INTEGER(long long)
 KAD_ATOMICS(float)
 KAD_ATOMICS(double)
-template <class T> KAD_DEV T unsafeAtomicAdd(T *p, T v) { return atomicAdd(p, v); }
+KAD_DEV unsigned int atomicInc(unsigned int *p, unsigned int top) {
+  return __builtin_amdgcn_atomic_inc32(p, top, __ATOMIC_RELAXED, "agent");
+}
+KAD_DEV unsigned int atomicDec(unsigned int *p, unsigned int top) {
+  return __builtin_amdgcn_atomic_dec32(p, top, __ATOMIC_RELAXED, "agent");
+}
+// What may be done in hardware and what may not is one here.
+template <class T> struct kad_same { typedef T type; };
+#define KAD_SAFETY(NAME, PLAIN) \
+  template <class T> KAD_DEV T unsafe##NAME(T *p, typename kad_same<T>::type v) { return PLAIN(p, v); } \
+  template <class T> KAD_DEV T safe##NAME(T *p, typename kad_same<T>::type v) { return PLAIN(p, v); }
+KAD_SAFETY(AtomicAdd, atomicAdd)
+KAD_SAFETY(AtomicMin, atomicMin)
+KAD_SAFETY(AtomicMax, atomicMax)
+template <class T> KAD_DEV void atomicAddNoRet(T *p, typename kad_same<T>::type v) { atomicAdd(p, v); }
 
 #endif

@@ -49,4 +49,53 @@ KAD_SHUFFLES(__shfl_up, unsigned int)
 KAD_SHUFFLES(__shfl_down, unsigned int)
 KAD_SHUFFLES(__shfl_xor, int)
 
+// Every half is a float.
+#define KAD_SHUFFLE16(NAME, A) \
+  KAD_DEV _Float16 NAME(_Float16 v, A arg, int width = warpSize) { return (_Float16)NAME((float)v, arg, width); }
+// The forms with a mask: the lanes that it leaves out are not there.
+#define KAD_MASKED(NAME, A) \
+  KAD_SHUFFLE16(NAME, A) \
+  template <class M, class T> KAD_DEV auto NAME##_sync(M, T v, A arg, int width = warpSize) -> decltype(NAME(v, arg, width)) { \
+    return NAME(v, arg, width); \
+  }
+KAD_MASKED(__shfl, int)
+KAD_MASKED(__shfl_up, unsigned int)
+KAD_MASKED(__shfl_down, unsigned int)
+KAD_MASKED(__shfl_xor, int)
+template <class M> KAD_DEV unsigned long long __ballot_sync(M mask, int p) { return __ballot(p) & mask; }
+template <class M> KAD_DEV int __any_sync(M mask, int p) { return (__ballot(p) & mask) != 0; }
+template <class M> KAD_DEV int __all_sync(M mask, int p) { return (__ballot(!p) & mask) == 0; }
+template <class M> KAD_DEV void __syncwarp(M) { __syncwarp(); }
+/// The lanes of the mask that hold the same: those that are not done agree with their first, one after the other.
+template <class M, class T> KAD_DEV unsigned long long __match_any_sync(M mask, T v) {
+  unsigned long long same = 0;
+  for (unsigned long long rest = mask & __activemask(); rest;) {
+    unsigned long long with = __ballot(v == __shfl(v, __builtin_ctzll(rest))) & mask;
+    if (with >> __lane_id() & 1) same = with;
+    rest &= ~with;
+  }
+  return same;
+}
+template <class M, class T> KAD_DEV unsigned long long __match_all_sync(M mask, T v, int *same) {
+  *same = __all_sync(mask, v == __shfl(v, __builtin_ctzll(mask)));
+  return *same ? mask : 0;
+}
+/// Sums and others over the lanes of the mask.
+#define KAD_REDUCE(NAME, E) \
+  template <class M, class T> KAD_DEV T NAME(M mask, T v) { \
+    unsigned long long rest = mask & __activemask(); \
+    T a = __shfl(v, __builtin_ctzll(rest)); \
+    while (rest &= rest - 1) { \
+      T b = __shfl(v, __builtin_ctzll(rest)); \
+      a = E; \
+    } \
+    return a; \
+  }
+KAD_REDUCE(__reduce_add_sync, a + b)
+KAD_REDUCE(__reduce_min_sync, b < a ? b : a)
+KAD_REDUCE(__reduce_max_sync, b > a ? b : a)
+KAD_REDUCE(__reduce_and_sync, a & b)
+KAD_REDUCE(__reduce_or_sync, a | b)
+KAD_REDUCE(__reduce_xor_sync, a ^ b)
+
 #endif

@@ -52,6 +52,7 @@ pub(super) const HIP: &[Header] = &[
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
     ("hip/hip/hip_complex.h", include_str!("../../include/hip/hip/hip_complex.h")),
+    ("hip/hip/hip_cooperative_groups.h", include_str!("../../include/hip/hip/hip_cooperative_groups.h")),
     ("hip/hip/hip_fp16.h", include_str!("../../include/hip/hip/hip_fp16.h")),
     ("hip/hip/hip_math_constants.h", include_str!("../../include/hip/hip/hip_math_constants.h")),
     ("hip/hip/hip_runtime.h", include_str!("../../include/hip/hip/hip_runtime.h")),
@@ -61,6 +62,7 @@ pub(super) const HIP: &[Header] = &[
     ("hip/kad_hip.h", include_str!("../../include/hip/kad_hip.h")),
     ("hip/kad_hip_atomics.h", include_str!("../../include/hip/kad_hip_atomics.h")),
     ("hip/kad_hip_host.h", include_str!("../../include/hip/kad_hip_host.h")),
+    ("hip/kad_hip_integers.h", include_str!("../../include/hip/kad_hip_integers.h")),
     ("hip/kad_hip_warp.h", include_str!("../../include/hip/kad_hip_warp.h")),
 ];
 
