@@ -111,10 +111,10 @@ impl Case {
 }
 
 impl Arg {
-    /// True when it has a shadow: not `const`, and for a struct at least one field with one.
+    /// True when it has a shadow: not `const`; of a struct, the whole or a field.
     pub fn has_shadow(&self) -> bool {
         match &self.kind {
-            ArgKind::Struct { fields } => fields.iter().any(Arg::has_shadow),
+            ArgKind::Struct { fields } => self.role != Role::Const || fields.iter().any(Arg::has_shadow),
             ArgKind::Null => false,
             _ => self.role != Role::Const,
         }
