@@ -9,6 +9,7 @@ mod call;
 mod consts;
 mod flags;
 mod functions;
+mod halves;
 mod inst;
 mod marks;
 mod module;
@@ -34,6 +35,7 @@ mod intrinsic_tests;
 mod tests;
 
 pub use functions::{Functions, Registered};
+pub use halves::join as join_halves;
 pub use shuffles::name_floats;
 
 use crate::compile::{self, CompileOptions};

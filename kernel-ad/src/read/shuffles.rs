@@ -9,11 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Rewrites all of them in a complete kernel.
 pub fn name_floats(k: &mut Kernel) {
-    let mut names = Names { replaced: HashMap::new(), candidates: HashSet::new() };
-    for b in k.layout.clone() {
-        names.join_halves(k, b);
-    }
-    names.finish(k);
+    super::halves::join(k);
     let mut names = Names { replaced: HashMap::new(), candidates: HashSet::new() };
     for b in k.layout.clone() {
         names.words(k, b);
@@ -29,41 +25,7 @@ struct Names {
     candidates: HashSet<Inst>,
 }
 
-/// One of two shuffles that move the halves of something.
-struct Half {
-    /// The shuffle.
-    inst: Inst,
-    /// Its operand comes from these 64 bits.
-    whole: Value,
-    /// It is the upper half.
-    upper: bool,
-}
-
 impl Names {
-    /// Two shuffles of the halves of 64 bits, whose results are put together again.
-    fn join_halves(&mut self, k: &mut Kernel, block: Block) {
-        for i in k.blocks[block].insts.clone() {
-            let Some(joined) = k.insts[i].result else { continue };
-            let Some((low, high)) = put_together(k, i) else { continue };
-            let (Some(a), Some(b)) = (half(k, low), half(k, high)) else { continue };
-            if a.upper || !b.upper || a.whole != b.whole || !same_but_value(k, a.inst, b.inst) {
-                continue;
-            }
-            let at = |inst: Inst| k.blocks[block].insts.iter().position(|&x| x == inst);
-            let (Some(pa), Some(pb)) = (at(a.inst), at(b.inst)) else { continue };
-            let floats = |v: Value| k.ty(v) == Type::F64;
-            let from_double = matches!(bits_of(k, a.whole), Some(v) if floats(v));
-            let to_double = k.ty(joined) == Type::F64 || users_are_casts_to(k, joined, Type::F64);
-            if !from_double && !to_double {
-                continue;
-            }
-            let whole = a.whole;
-            let new = self.insert(k, block, pa.max(pb) + 1, a.inst, &|_| Some(whole), Type::F64);
-            self.stand_in(k, block, joined, new);
-            self.candidates.extend([a.inst, b.inst]);
-        }
-    }
-
     /// Words that are floats before or behind.
     fn words(&mut self, k: &mut Kernel, block: Block) {
         for i in k.blocks[block].insts.clone() {
@@ -163,7 +125,7 @@ impl Names {
     }
 
     /// Puts the new values in place of the old, and removes what nothing uses any more.
-    fn finish(mut self, k: &mut Kernel) {
+    fn finish(self, k: &mut Kernel) {
         if self.replaced.is_empty() {
             return;
         }
@@ -178,31 +140,35 @@ impl Names {
             op.map_operands(last);
             k.insts[i].op = op;
         }
-        loop {
-            let mut uses: SecondaryMap<Value, u32> = SecondaryMap::new();
-            for (_, i) in k.iter_insts() {
-                k.insts[i].op.for_each_operand(|v| uses[v] += 1);
-            }
-            let dead: HashSet<Inst> = (self.candidates.iter().copied())
-                .filter(|&i| k.insts[i].result.is_some_and(|r| uses[r] == 0))
-                .collect();
-            if dead.is_empty() {
-                return;
-            }
-            for &i in &dead {
-                let op = k.insts[i].op.clone();
-                op.for_each_operand(|v| {
-                    let def = k.def_inst(v).filter(|&d| k.insts[d].op.is_pure());
-                    self.candidates.extend(def);
-                });
-                self.candidates.remove(&i);
-            }
-            for b in k.layout.clone() {
-                k.blocks[b].insts.retain(|i| !dead.contains(i));
-            }
-            // What is gone is asked for no more.
-            self.candidates.retain(|i| !dead.contains(i));
+        remove_unused(k, self.candidates);
+    }
+}
+
+/// Removes those of the instructions that nothing uses any more, and what only they used.
+pub(super) fn remove_unused(k: &mut Kernel, mut candidates: HashSet<Inst>) {
+    loop {
+        let mut uses: SecondaryMap<Value, u32> = SecondaryMap::new();
+        for (_, i) in k.iter_insts() {
+            k.insts[i].op.for_each_operand(|v| uses[v] += 1);
         }
+        let dead: HashSet<Inst> = (candidates.iter().copied())
+            .filter(|&i| k.insts[i].result.is_some_and(|r| uses[r] == 0))
+            .collect();
+        if dead.is_empty() {
+            return;
+        }
+        for &i in &dead {
+            let op = k.insts[i].op.clone();
+            op.for_each_operand(|v| {
+                let def = k.def_inst(v).filter(|&d| k.insts[d].op.is_pure());
+                candidates.extend(def);
+            });
+        }
+        for b in k.layout.clone() {
+            k.blocks[b].insts.retain(|i| !dead.contains(i));
+        }
+        // What is gone is asked for no more.
+        candidates.retain(|i| !dead.contains(i));
     }
 }
 
@@ -229,94 +195,15 @@ fn cast_of(k: &Kernel, v: Value) -> Option<Type> {
     })
 }
 
-fn users_are_casts_to(k: &Kernel, v: Value, ty: Type) -> bool {
-    k.iter_insts().any(|(_, i)| {
-        matches!(k.insts[i].op, Op::Cast { op: CastOp::Bitcast, a, .. } if a == v)
-            && k.insts[i].result.is_some_and(|r| k.ty(r) == ty)
-    })
-}
-
 /// The values that member `n` of a pair is taken out as.
-fn members(k: &Kernel, pair: Value, n: u32) -> Vec<Value> {
+pub(super) fn members(k: &Kernel, pair: Value, n: u32) -> Vec<Value> {
     let takes =
         |i: Inst| matches!(&k.insts[i].op, Op::ExtractValue { agg, path } if *agg == pair && path[..] == [n]);
     k.iter_insts().filter(|&(_, i)| takes(i)).filter_map(|(_, i)| k.insts[i].result).collect()
 }
 
-/// The low and the high word that an instruction puts together to 64 bits.
-fn put_together(k: &Kernel, i: Inst) -> Option<(Value, Value)> {
-    let def = |v: Value| k.def_op(v);
-    let widened = |v: Value| match def(v)? {
-        Op::Cast { op: CastOp::ZExt, a, .. } if k.ty(*a) == Type::I32 => Some(*a),
-        _ => None,
-    };
-    let raised = |v: Value| match def(v)? {
-        Op::Binary { op: BinOp::Shl, a, b, .. } if k.as_int(*b) == Some(32) => widened(*a),
-        _ => None,
-    };
-    match &k.insts[i].op {
-        Op::Binary { op: BinOp::Or | BinOp::Add | BinOp::Xor, a, b, .. } if k.ty(*a) == Type::I64 => {
-            match (widened(*a), raised(*b)) {
-                (Some(low), Some(high)) => Some((low, high)),
-                _ => Some((widened(*b)?, raised(*a)?)),
-            }
-        }
-        Op::InsertElement { vec, elem, index } if k.ty(*vec) == Type::Vec(Lane::Int(32), 2) => {
-            let Some(Op::InsertElement { vec: first, elem: other, index: at }) = def(*vec) else {
-                return None;
-            };
-            let nothing = matches!(k.as_const(*first), Some(Const::Undef | Const::Poison));
-            match (k.as_int(*at), k.as_int(*index)) {
-                (Some(0), Some(1)) if nothing => Some((*other, *elem)),
-                (Some(1), Some(0)) if nothing => Some((*elem, *other)),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// The shuffle that gave a word, when it moved half of 64 bits.
-fn half(k: &Kernel, moved: Value) -> Option<Half> {
-    let mut inst = k.def_inst(moved)?;
-    if let Op::ExtractValue { agg, path } = &k.insts[inst].op {
-        (path[..] == [0]).then_some(())?;
-        inst = k.def_inst(*agg)?;
-    }
-    let (op, args) = warp_op(&k.insts[inst].op)?;
-    let &[m] = op.handed_on() else { return None };
-    let v = args[m];
-    (k.ty(v) == Type::I32).then_some(())?;
-    let (whole, upper) = match k.def_op(v)? {
-        Op::Cast { op: CastOp::Trunc, a, .. } if k.ty(*a) == Type::I64 => match k.def_op(*a) {
-            Some(Op::Binary { op: BinOp::LShr | BinOp::AShr, a, b, .. }) if k.as_int(*b) == Some(32) => {
-                (*a, true)
-            }
-            _ => (*a, false),
-        },
-        Op::ExtractElement { vec, index } if k.ty(*vec) == Type::Vec(Lane::Int(32), 2) => (
-            *vec,
-            match k.as_int(*index)? {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
-        ),
-        _ => return None,
-    };
-    Some(Half { inst, whole, upper })
-}
-
-/// Two operations that differ in nothing but what they move.
-fn same_but_value(k: &Kernel, x: Inst, y: Inst) -> bool {
-    let (Some((op, a)), Some((other, b))) = (warp_op(&k.insts[x].op), warp_op(&k.insts[y].op)) else {
-        return false;
-    };
-    op == other && (0..a.len()).all(|i| op.handed_on().contains(&i) || a[i] == b[i])
-}
-
 /// The bits of a value as another type of the same size, without going there and back.
-fn seen_as(b: &mut KernelBuilder<'_>, v: Value, ty: Type) -> Value {
+pub(super) fn seen_as(b: &mut KernelBuilder<'_>, v: Value, ty: Type) -> Value {
     if b.k.ty(v) == ty {
         return v;
     }
@@ -341,45 +228,6 @@ mod tests {
         name_floats(&mut k);
         verify(&k).unwrap_or_else(|e| panic!("{e}\n{}", print(&k)));
         print(&k)
-    }
-
-    const HALVES: &str = "%b = bitcast f64 %d to i64 %lo = trunc i64 %b to i32 %up = lshr i64 %b, 32 %hi = trunc i64 %up to i32";
-    const JOINED: &str =
-        "%zl = zext i32 %sl to i64 %zh = zext i32 %sh to i64 %s = shl i64 %zh, 32 %o = or i64 %s, %zl
-        %r = bitcast i64 %o to f64 store f64 %r, %x, align 8";
-
-    /// Catches: halves of a double that stay integers, or are left behind beside the double.
-    #[test]
-    fn doubles_in_halves() {
-        let text = rewritten(&format!(
-            "{HALVES} %sl = warp.shfl_down i32 -1, i32 %lo, i32 %l, 31 %sh = warp.shfl_down i32 -1, i32 %hi, i32 %l, 31 {JOINED}"
-        ));
-        assert!(text.contains("warp.shfl_down i32 -1, f64 %d, i32 %l, 31"), "{text}");
-        assert_eq!((text.matches("warp.").count(), text.matches("i64").count()), (1, 1), "{text}");
-        let vectors = rewritten(
-            "%b = bitcast f64 %d to <2 x i32> %lo = extractelement <2 x i32> %b, i32 0 %hi = extractelement <2 x i32> %b, i32 1
-             %sl = warp.shfl_up i32 -1, i32 %lo, i32 %l, 0 %sh = warp.shfl_up i32 -1, i32 %hi, i32 %l, 0
-             %u = insertelement <2 x i32> undef, i32 %sl, i32 0 %v = insertelement <2 x i32> %u, i32 %sh, i32 1
-             %r = bitcast <2 x i32> %v to f64 store f64 %r, %x, align 8",
-        );
-        assert!(vectors.contains("warp.shfl_up i32 -1, f64 %d, i32 %l, 0"), "{vectors}");
-    }
-
-    /// Catches: two shuffles that only look like halves of one becoming one.
-    #[test]
-    fn what_does_not_belong_together() {
-        for (low, high) in [
-            ("warp.shfl_down i32 -1, i32 %lo, i32 %l, 31", "warp.shfl_down i32 -1, i32 %hi, i32 1, 31"),
-            ("warp.shfl_down i32 -1, i32 %lo, i32 %l, 31", "warp.shfl_up i32 -1, i32 %hi, i32 %l, 31"),
-            ("warp.shfl_down i32 -1, i32 %hi, i32 %l, 31", "warp.shfl_down i32 -1, i32 %lo, i32 %l, 31"),
-            ("warp.shfl_down i32 -1, i32 %lo, i32 %l, 31", "warp.shfl_down i32 -1, i32 %lo, i32 %l, 31"),
-        ] {
-            let text = rewritten(&format!("{HALVES} %sl = {low} %sh = {high} {JOINED}"));
-            assert_eq!(text.matches("warp.").count(), 2, "{text}");
-        }
-        // Integers stay what they are.
-        let text = rewritten("%a = trunc i64 %n to i32 %s = warp.shfl_idx i32 -1, i32 %a, i32 %l, 31 store i32 %s, %x, align 4");
-        assert!(text.contains("i32 -1, %a, %l"), "{text}");
     }
 
     /// Catches: a predicate that gets lost, a bitcast that stays between.

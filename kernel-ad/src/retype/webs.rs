@@ -7,6 +7,12 @@ use std::collections::HashMap;
 /// Values joined by phis, selects and the like are one web. When some of a web come from floats or become floats, all of one
 /// type, the whole web has that type. True when something changed.
 pub(super) fn rewrite(k: &mut Kernel) -> bool {
+    // Doubles whose halves go from lane to lane belong to one web.
+    let joined = crate::read::join_halves(k);
+    hand_on(k) || joined
+}
+
+fn hand_on(k: &mut Kernel) -> bool {
     let mut webs = Webs::default();
     for (_, i) in k.iter_insts() {
         let Some(r) = k.insts[i].result.filter(|&r| k.ty(r).is_int()) else { continue };
@@ -49,10 +55,17 @@ fn handed_on(op: &Op) -> Vec<Value> {
         Op::Phi { incoming } => incoming.iter().map(|(_, v)| *v).collect(),
         Op::Select { a, b, .. } => vec![*a, *b],
         Op::Freeze { a } => vec![*a],
-        Op::Warp { op: WarpOp::ShflIdx | WarpOp::ShflUp | WarpOp::ShflDown | WarpOp::ShflBfly, args } => {
-            vec![args[1]]
-        }
+        Op::Warp { op, args } => op.handed_on().iter().map(|&m| args[m]).collect(),
         _ => Vec::new(),
+    }
+}
+
+/// True when such an operation moves floats of that type as such: one float, or a word of two.
+fn goes(op: WarpOp, ty: Type) -> bool {
+    match ty {
+        Type::F32 | Type::F64 => true,
+        Type::Vec(Lane::Float(FloatTy::F16 | FloatTy::Bf16), 2) => op.moves_pairs(),
+        _ => false,
     }
 }
 
@@ -64,9 +77,10 @@ fn make_floats(k: &mut Kernel, floats: &HashMap<Value, Type>) -> bool {
         .iter_insts()
         .filter(|&(_, i)| {
             let web = k.insts[i].result.is_some_and(|r| floats.contains_key(&r));
-            // Shuffles of more than one word are not shuffles of floats.
-            let shuffle = matches!(&k.insts[i].op, Op::Warp { .. });
-            let fits = |r: Value| !shuffle || matches!(floats[&r], Type::Float(FloatTy::F32));
+            let fits = |r: Value| match &k.insts[i].op {
+                Op::Warp { op, .. } => goes(*op, floats[&r]),
+                _ => true,
+            };
             web && !handed_on(&k.insts[i].op).is_empty() && k.insts[i].result.is_some_and(fits)
         })
         .collect();
@@ -95,7 +109,11 @@ fn make_floats(k: &mut Kernel, floats: &HashMap<Value, Type>) -> bool {
                 *b = as_float(k, *b, ty, &twin, at);
             }
             Op::Freeze { a } => *a = as_float(k, *a, ty, &twin, |k| before(k, block, i)),
-            Op::Warp { args, .. } => args[1] = as_float(k, args[1], ty, &twin, |k| before(k, block, i)),
+            Op::Warp { op, args } => {
+                for &m in op.handed_on() {
+                    args[m] = as_float(k, args[m], ty, &twin, |k| before(k, block, i));
+                }
+            }
             _ => {}
         }
         k.insts[i].op = op;
