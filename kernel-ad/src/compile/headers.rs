@@ -13,7 +13,10 @@ pub(super) const CUDA: &[Header] = &[
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
     ("cuda/cooperative_groups.h", include_str!("../../include/cuda/cooperative_groups.h")),
-    ("cuda/cooperative_groups/memcpy_async.h", include_str!("../../include/cuda/cooperative_groups/memcpy_async.h")),
+    (
+        "cuda/cooperative_groups/memcpy_async.h",
+        include_str!("../../include/cuda/cooperative_groups/memcpy_async.h"),
+    ),
     ("cuda/cooperative_groups/reduce.h", include_str!("../../include/cuda/cooperative_groups/reduce.h")),
     ("cuda/cooperative_groups/scan.h", include_str!("../../include/cuda/cooperative_groups/scan.h")),
     ("cuda/crt/math_functions.h", include_str!("../../include/cuda/crt/math_functions.h")),

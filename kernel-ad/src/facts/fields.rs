@@ -4,8 +4,8 @@
 //! different formats are told apart as long as they do not overlap.
 
 use super::congruence::{Residue, Residues};
-use super::integers::{computed_with, float_bits, stored, used_as_integers};
-use super::provenance::{Base, Provenance};
+use super::integers::{computed_with, float_bits, handed_on, is_number, stored, used_as_integers};
+use super::provenance::{Base, Provenance, PtrKind};
 use crate::cfg::Cfg;
 use crate::kernel::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -135,9 +135,12 @@ impl Fields {
     /// there is of them is zero, in any format; and then they are copied with the rest.
     fn integers(&mut self, k: &Kernel, prov: &Provenance, insts: &[Inst]) {
         let (used, stored) = (used_as_integers(k, insts), stored(k, insts));
+        let back = self.put_back(k, prov, insts);
         for &i in insts {
             let Op::Load { ptr, .. } = k.insts[i].op else { continue };
-            let Some(r) = k.insts[i].result.filter(|r| used.contains(r) && stored.contains(r)) else {
+            let Some(r) =
+                k.insts[i].result.filter(|r| back.contains(r) || used.contains(r) && stored.contains(r))
+            else {
                 continue;
             };
             let format = match k.ty(r) {
@@ -156,6 +159,22 @@ impl Fields {
                 record.put(at, Cell { format, by: Some(i) }, base);
             }
         }
+    }
+
+    /// Loads whose value is stored, unchanged, to where it came from and to no other place: padding, and members that a record brings along.
+    fn put_back(&self, k: &Kernel, prov: &Provenance, insts: &[Inst]) -> BTreeSet<Value> {
+        let place =
+            |ptr: Value, v: Value| Some((self.group_of(prov, ptr)?, self.residues.of(ptr).rest, k.ty(v)));
+        let mut homes: HashMap<Value, bool> = HashMap::new();
+        for &i in insts {
+            let Op::Store { ptr, val, .. } = &k.insts[i].op else { continue };
+            for v in handed_on(k, *val) {
+                let Some(Op::Load { ptr: from, .. }) = k.def_op(v) else { continue };
+                let home = place(*from, v).is_some() && place(*from, v) == place(*ptr, *val);
+                *homes.entry(v).or_insert(true) &= home;
+            }
+        }
+        homes.into_iter().filter(|(_, home)| *home).map(|(v, _)| v).collect()
     }
 
     /// Integers that the kernel computes with, in records whose floats are elsewhere: they are no bits of floats. Nothing that is one, or
@@ -180,7 +199,12 @@ impl Fields {
                 spoilt.extend(range.map(|n| (g, n)));
                 continue;
             }
-            let counts = matches!(&k.insts[i].op, Op::AtomicRmw { op: RmwOp::Add | RmwOp::Sub, .. });
+            let number = |v: &Value| {
+                is_number(k, *v)
+                    || matches!(k.def_op(*v), Some(Op::Load { ptr, .. }) if prov.kind(*ptr) == PtrKind::Plain)
+            };
+            let counts = matches!(&k.insts[i].op, Op::AtomicRmw { op: RmwOp::Add | RmwOp::Sub, .. })
+                || stored.is_some_and(|v| handed_on(k, v).iter().any(number));
             if (counts || own(result, &computed)) && record.has_other(at, bytes) {
                 let range: Vec<i64> = range.collect();
                 record.integers.extend(range);
@@ -418,7 +442,7 @@ fn taken_from(k: &Kernel, mut v: Value, bits: u64) -> Option<(Inst, u64)> {
 }
 
 /// The float that an integer was made of, whole or packed with others.
-fn made_of(k: &Kernel, v: Value, depth: u32) -> Option<Type> {
+pub fn made_of(k: &Kernel, v: Value, depth: u32) -> Option<Type> {
     let deeper = |v: Value| made_of(k, v, depth.checked_sub(1)?);
     match k.def_op(v)? {
         Op::Cast { op: CastOp::Bitcast, a, .. } if k.ty(*a).is_float() => Some(k.ty(*a)),

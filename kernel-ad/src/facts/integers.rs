@@ -27,6 +27,23 @@ pub(super) fn stored(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
     }
 }
 
+/// A value and all that it may be handed on from, unchanged.
+pub(super) fn handed_on(k: &Kernel, v: Value) -> BTreeSet<Value> {
+    let (mut out, mut work) = (BTreeSet::new(), vec![v]);
+    while let Some(v) = work.pop() {
+        if !out.insert(v) {
+            continue;
+        }
+        match k.def_op(v) {
+            Some(Op::Phi { incoming }) => work.extend(incoming.iter().map(|(_, v)| *v)),
+            Some(Op::Select { a, b, .. }) => work.extend([*a, *b]),
+            Some(Op::Freeze { a }) => work.push(*a),
+            _ => {}
+        }
+    }
+    out
+}
+
 /// Integers that are parts of addresses, or compared with small numbers: not bits of floats.
 pub(super) fn used_as_integers(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
     let mut out: BTreeSet<Value> = BTreeSet::new();
@@ -98,6 +115,24 @@ pub(super) fn computed_with(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
     };
     backward(k, insts, &mut out, &moves);
     out
+}
+
+/// A value that is made by counting, by comparing, or as the number of a thread: stored beside floats, it is no float's bits.
+pub(super) fn is_number(k: &Kernel, v: Value) -> bool {
+    if k.as_const(v).is_some() {
+        return k.as_int(v).is_some_and(|n| n != 0 && n.unsigned_abs() < 1 << 16);
+    }
+    match k.def_op(v) {
+        Some(Op::Binary { op, .. }) => {
+            matches!(
+                op,
+                BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::UDiv | BinOp::SDiv | BinOp::URem | BinOp::SRem
+            )
+        }
+        Some(Op::Cast { op: CastOp::FpToSi | CastOp::FpToUi, .. } | Op::Special(_)) => true,
+        Some(Op::Cast { op: CastOp::ZExt | CastOp::SExt, a, .. }) => k.ty(*a) == Type::Int(1),
+        _ => false,
+    }
 }
 
 /// Masks of signs, exponents, fractions and halves of floats, in one or two words.

@@ -14,6 +14,7 @@ mod integers;
 pub mod layout;
 pub mod provenance;
 pub mod shared;
+pub mod signal;
 pub mod trip;
 pub mod uniform;
 pub mod warp_uniform;

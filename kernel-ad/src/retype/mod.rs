@@ -4,6 +4,7 @@
 //! masked or counted with. This pass gives a kernel that does the same, bit for bit, in which
 //!
 //! * structs and arrays as values are taken apart ([`aggregates`]);
+//! * floats that only carry the bits of other floats are integers first ([`carriers`]);
 //! * loads and stores of integers where floats lie are loads and stores of floats ([`memory`]);
 //! * what only moves bits moves floats ([`webs`], [`lanes`]);
 //! * bits with a meaning are the operation that they stand for ([`patterns`]);
@@ -16,6 +17,7 @@
 //! * what a select does not choose has no derivative, not even one that is no number ([`guards`]).
 
 mod aggregates;
+mod carriers;
 mod detours;
 mod edit;
 mod guards;
@@ -41,8 +43,10 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
     crate::canon::drop_unreachable(k);
     aggregates::take_apart(k);
     reduction::mark(k);
-    moves(k);
     let cfg = Cfg::new(k);
+    let prov = Provenance::new(k, &cfg, roles);
+    carriers::neutralise(k, &cfg, &prov, &|base| declared(roles, base));
+    moves(k);
     let prov = Provenance::new(k, &cfg, roles);
     // What is stored may say what is loaded elsewhere.
     for _ in 0..4 {
@@ -76,7 +80,7 @@ fn moves(k: &mut Kernel) {
 }
 
 /// What the caller says about the elements of a buffer.
-fn declared(roles: &Roles, base: Base) -> Option<FloatTy> {
+pub fn declared(roles: &Roles, base: Base) -> Option<FloatTy> {
     match base {
         Base::Param(i) => roles.params.get(i as usize)?.format,
         Base::Field { param, offset: Some(o) } => {

@@ -4,7 +4,7 @@ use super::ops::HostOps;
 use crate::diag::{Code, Result};
 use crate::emit::lower::Lower;
 use crate::emit::text::Operand;
-use crate::kernel::{Kernel, Type};
+use crate::kernel::{FloatTy, Kernel, Op, Type};
 use shadow_mem::host::BlockContext;
 use std::mem::offset_of;
 
@@ -73,12 +73,32 @@ impl HostOps<'_> {
             Some(s) => s.clone(),
             None => {
                 let bytes = 64 * u32::from(self.lanes.max(1));
-                cx.f.in_prologue(|f| f.value("ptr", format_args!("alloca [{bytes} x i8], align 64")))
+                let hidden = holds_halves(cx.k);
+                cx.f.in_prologue(|f| {
+                    let scratch = f.value("ptr", format_args!("alloca [{bytes} x i8], align 64"));
+                    if !hidden {
+                        return scratch;
+                    }
+                    let slot = f.value("ptr", format_args!("alloca ptr, align 8"));
+                    f.line(format_args!("store volatile {scratch}, {slot}, align 8"));
+                    f.value("ptr", format_args!("load volatile ptr, {slot}, align 8"))
+                })
             }
         };
         self.scratch = Some(scratch.clone());
         Ok(cx.f.value("ptr", format_args!("select {fits}, {at}, {scratch}")))
     }
+}
+
+/// True when 16-bit floats lie on the tape. LLVM 19 takes local memory that it sees through apart into bytes, and cannot make code for x86 of
+/// a bfloat that becomes bytes.
+fn holds_halves(k: &Kernel) -> bool {
+    let half = |ty: Type| matches!(ty.scalar(), Type::Float(FloatTy::F16 | FloatTy::Bf16));
+    k.iter_insts().any(|(_, i)| match &k.insts[i].op {
+        Op::TapeStore { val, .. } => half(k.ty(*val)),
+        Op::TapeLoad { .. } => k.insts[i].result.is_some_and(|r| half(k.ty(r))),
+        _ => false,
+    })
 }
 
 /// Alignment of a value on the tape.

@@ -7,6 +7,7 @@ use super::sweep::Sweep;
 use crate::canon;
 use crate::diag::{Code, Diagnostic};
 use crate::facts::activity::{base_name, value_name};
+use crate::facts::signal::beside_barrier;
 use crate::facts::{Base, PtrKind};
 use crate::kernel::*;
 use std::collections::BTreeSet;
@@ -35,15 +36,6 @@ impl Sweep<'_> {
 
 fn orders_block(scope: Scope) -> bool {
     !matches!(scope.level, ScopeLevel::Thread | ScopeLevel::Warp)
-}
-
-/// Fences around AMD's barrier belong to it.
-fn beside_barrier(k: &Kernel, fence: Inst) -> bool {
-    let is_barrier = |i: &Inst| matches!(k.insts[*i].op, Op::Barrier { .. });
-    k.layout.iter().any(|&b| {
-        let insts = &k.blocks[b].insts;
-        insts.windows(2).any(|w| (w[0] == fence && is_barrier(&w[1])) || (w[1] == fence && is_barrier(&w[0])))
-    })
 }
 
 /// Why a barrier or a fence cannot be reversed.

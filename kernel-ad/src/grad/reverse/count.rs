@@ -208,7 +208,10 @@ fn needed_effects(k: &Kernel, input: &Input<'_>, result: Value, strict: bool) ->
         let op = &k.insts[i].op;
         if op.is_terminator()
             || written_pointers(k, op) == [result]
-            || matches!(op, Op::Trap | Op::Barrier { .. } | Op::Fence { .. })
+            || matches!(
+                op,
+                Op::Trap | Op::Barrier { .. } | Op::Fence { .. } | Op::Warp { op: WarpOp::Sync, .. }
+            )
         {
             work.push(i);
         }

@@ -8,12 +8,14 @@ use crate::facts::exchange::{acquires, Exchange};
 use crate::facts::extremum::Extremum;
 use crate::facts::fields::{Clash, Fields};
 use crate::facts::provenance::holds_pointer;
+use crate::facts::signal::{self, Signal};
 use crate::facts::{Base, KnownCall, PtrKind};
 use crate::grad::calls::CallFacts;
 use crate::grad::order;
 use crate::grad::pointers::stored_pointer;
 use crate::grad::Roles;
 use crate::kernel::*;
+use crate::retype::declared;
 use std::collections::HashSet;
 
 /// Checks every instruction of the reachable code.
@@ -42,6 +44,7 @@ pub fn check(k: &Kernel, input: &Input<'_>, roles: &Roles) -> Result<()> {
         }
     }
     errors.extend(mixed_formats(k, input).into_iter().take(4));
+    errors.extend(other_format(k, input, roles).into_iter().take(4));
     if errors.is_empty() {
         Ok(())
     } else {
@@ -278,15 +281,31 @@ fn exchange<'a>(k: &'a Kernel, input: &'a Input<'_>) -> Exchange<'a> {
 
 /// Why an atomic operation may order differentiated data that one thread writes and another one reads.
 fn handed_on(k: &Kernel, input: &Input<'_>, i: Inst) -> Option<Diagnostic> {
-    let scope = acquires(k, &k.insts[i].op)?;
-    let base = exchange(k, input).object(scope.level == ScopeLevel::Block)?;
-    let d = Diagnostic::new(
-        Code::BarrierInGradient,
-        "an atomic operation that orders memory in a kernel to be reversed",
-    )
-    .because(format!("threads may hand each other differentiated data through {} by it", base_name(k, base)))
-    .because("the reverse sweep would have to follow the order of the threads backwards")
-    .help("use relaxed ordering if it orders nothing, a barrier within the block, or end the kernel there");
+    let ours = |i: Inst| {
+        let settled = input.settled;
+        settled.extrema.contains(&i) || settled.exchanges.contains(&i) || input.extrema.contains_key(&i)
+    };
+    let (what, shared) = match (acquires(k, &k.insts[i].op), signal::of(k, i, &ours)?) {
+        (Some(scope), _) => (
+            "an atomic operation that orders memory in a kernel to be reversed",
+            scope.level == ScopeLevel::Block,
+        ),
+        (_, Signal::Lock) => ("a lock in a kernel to be reversed", true),
+        (_, Signal::Fence) => {
+            ("a fence between threads that signal to each other, in a kernel to be reversed", true)
+        }
+        (None, Signal::Order) => return None,
+    };
+    let base = exchange(k, input).object(shared)?;
+    let d = Diagnostic::new(Code::BarrierInGradient, what)
+        .because(format!(
+            "threads may hand each other differentiated data through {} by it",
+            base_name(k, base)
+        ))
+        .because("the reverse sweep would have to follow the order of the threads backwards")
+        .help(
+            "use relaxed ordering if it orders nothing, a barrier within the block, or end the kernel there",
+        );
     Some(d)
 }
 
@@ -346,6 +365,26 @@ fn mixed_formats(k: &Kernel, input: &Input<'_>) -> Vec<Diagnostic> {
         }
     };
     fields.clashes().map(diagnostic).collect()
+}
+
+/// Active data in a buffer that the caller says holds numbers of another format: the shadow would be added to as those.
+fn other_format(k: &Kernel, input: &Input<'_>, roles: &Roles) -> Vec<Diagnostic> {
+    let check = |i: Inst| {
+        let (ptr, v) = match &k.insts[i].op {
+            Op::Load { ptr, .. } => (*ptr, k.insts[i].result?),
+            Op::Store { ptr, val, .. } | Op::AtomicRmw { ptr, val, .. } => (*ptr, *val),
+            _ => return None,
+        };
+        let Type::Float(format) = k.ty(v).scalar() else { return None };
+        let bases = input.prov.of(ptr).bases;
+        let (base, is) =
+            bases.iter().find_map(|&b| Some((b, declared(roles, b).filter(|&f| f != format)?)))?;
+        let message =
+            format!("{}, a buffer of {}, is accessed as {}", base_name(k, base), is.name(), format.name());
+        let d = Diagnostic::new(Code::UnknownMemoryType, message).at(k, k.insts[i].loc);
+        input.active(k, v).then(|| d.help("access it in its own format, or as integers of the same size"))
+    };
+    input.cfg.rpo().iter().flat_map(|&b| &k.blocks[b].insts).filter_map(|&i| check(i)).collect()
 }
 
 /// Why active data cannot lie behind a pointer.

@@ -78,6 +78,12 @@ fn refusal(k: &Kernel, input: &Input<'_>, roles: &Roles, i: Inst) -> Option<Diag
             place(k, input, *dst).or_else(|| unknown(k, input, *src))
         }
         Op::MemSet { dst, .. } => unknown(k, input, *dst),
+        // The bits of a float are not added to: what lies there is an integer, though floats lie beside it.
+        Op::AtomicRmw { op: RmwOp::Add | RmwOp::Sub, ptr, val, .. }
+            if !input.carries(k, *val) && !data.result.is_some_and(|r| input.carries(k, r)) =>
+        {
+            return unknown(k, input, *ptr);
+        }
         Op::AtomicRmw { op, ptr, val, .. } => {
             if input.settled.extrema.contains(&i) || input.settled.exchanges.contains(&i) {
                 return place(k, input, *ptr);
