@@ -54,6 +54,15 @@ impl Residue {
         }
     }
 
+    /// Divided by a power of two, where that leaves no remainder.
+    fn shifted(self, by: u32) -> Residue {
+        let whole = 1i128 << by;
+        match i128::from(self.modulus) % whole == 0 && i128::from(self.rest) % whole == 0 {
+            true => Residue { modulus: self.modulus >> by, rest: self.rest >> by },
+            false => Residue::ANY,
+        }
+    }
+
     /// What remains known when the number may wrap at `2^width`.
     fn wrapped(self, width: u16) -> Residue {
         if width >= 64 {
@@ -162,6 +171,10 @@ impl Residues {
                     BinOp::Mul => x.times(y),
                     BinOp::Shl => match k.as_int(*b) {
                         Some(s @ 0..=62) => x.times(Residue::exact(1 << s)),
+                        _ => Residue::ANY,
+                    },
+                    BinOp::AShr => match k.as_int(*b) {
+                        Some(s @ 0..=62) => x.shifted(s as u32),
                         _ => Residue::ANY,
                     },
                     BinOp::Or if flags.contains(IntFlags::DISJOINT) => x.plus(y),

@@ -318,13 +318,7 @@ impl Fields {
                 };
                 let (to, from) = (self.residues.of(dst).rest, self.residues.of(src).rest);
                 for (a, b, x, y) in [(h, g, from, to), (g, h, to, from)] {
-                    let cells: Vec<(u64, FloatTy)> = (0..len)
-                        .filter_map(|n| match self.records[a].at(x.wrapping_add(n as i64)) {
-                            Some((0, f)) if n + u64::from(f.bytes()) <= len => Some((n, f)),
-                            _ => None,
-                        })
-                        .collect();
-                    for (n, format) in cells {
+                    for (n, format) in self.records[a].whole(x, len) {
                         let cell = Cell { format, by: Some(i) };
                         changed |= self.records[b].put(y.wrapping_add(n as i64), cell, base);
                     }
@@ -364,6 +358,22 @@ impl Record {
             let c = self.cells.get(&self.reduce(offset.wrapping_sub(back)))?;
             (u64::from(c.format.bytes()) > back as u64).then_some((back as u64, c.format))
         })
+    }
+
+    /// The floats that lie whole in `len` bytes, as (distance, format).
+    fn whole(&self, from: i64, len: u64) -> Vec<(u64, FloatTy)> {
+        let (mut n, mut out) = (0, Vec::new());
+        while n < len {
+            // Where only the format is known there is one at every byte: they lie side by side.
+            n += match self.at(from.wrapping_add(n as i64)) {
+                Some((0, f)) if n + u64::from(f.bytes()) <= len => {
+                    out.push((n, f));
+                    u64::from(f.bytes())
+                }
+                _ => 1,
+            };
+        }
+        out
     }
 
     /// Notes a float. True when it was not known yet.

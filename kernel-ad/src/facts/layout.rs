@@ -302,7 +302,11 @@ fn multiple(k: &Kernel, v: Value, depth: u32) -> (i64, u64) {
             _ => (0, gcd_of_product(of(*a), of(*b))),
         },
         Some(Op::Binary { op: BinOp::Shl, a, b, .. }) => match k.as_int(*b) {
-            Some(n @ 0..=31) => scaled(*a, 1 << n),
+            Some(n @ 0..=62) => scaled(*a, 1 << n),
+            _ => (0, 1),
+        },
+        Some(Op::Binary { op: BinOp::AShr, a, b, .. }) => match (of(*a), k.as_int(*b)) {
+            ((c, g), Some(n @ 0..=62)) if c % (1 << n) == 0 && g % (1 << n) == 0 => (c >> n, g >> n),
             _ => (0, 1),
         },
         _ => (0, 1),
