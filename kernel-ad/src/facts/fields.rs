@@ -4,7 +4,7 @@
 //! different formats are told apart as long as they do not overlap.
 
 use super::congruence::{Residue, Residues};
-use super::integers::{computed_with, float_bits, handed_on, is_number, stored, used_as_integers};
+use super::integers::{computed_with, float_bits, handed_on, is_number, numbers, stored, used_as_integers};
 use super::provenance::{Base, Provenance, PtrKind};
 use crate::cfg::Cfg;
 use crate::kernel::*;
@@ -36,6 +36,8 @@ pub struct Clash {
 struct Record {
     /// Size; 0 when every offset is a constant.
     modulus: u64,
+    /// Nothing but floats of one format.
+    alike: bool,
     cells: BTreeMap<i64, Cell>,
     /// Bytes of integers that the kernel computes with.
     integers: BTreeSet<i64>,
@@ -123,7 +125,7 @@ impl Fields {
         l.integers(k, prov, &insts);
         for (&base, &g) in &l.group {
             if let (Some(format), true) = (also(base), l.records[g].cells.is_empty()) {
-                l.records[g].modulus = format.bytes().into();
+                (l.records[g].modulus, l.records[g].alike) = (format.bytes().into(), true);
                 l.records[g].put(0, Cell { format, by: None }, base);
             }
         }
@@ -153,8 +155,8 @@ impl Fields {
             else {
                 continue;
             };
+            let Some(at) = self.place(g, ptr) else { continue };
             let record = &mut self.records[g];
-            let at = self.residues.of(ptr).rest;
             if record.has_other(at, format.bytes().into()) && !record.counts(at, format.bytes().into()) {
                 record.put(at, Cell { format, by: Some(i) }, base);
             }
@@ -185,7 +187,7 @@ impl Fields {
         for &i in insts {
             let Some((ptr, ty)) = access(k, i).filter(|(_, ty)| matches!(ty, Type::Int(_))) else { continue };
             let Some(g) = self.group_of(prov, ptr) else { continue };
-            let (at, bytes) = (self.residues.of(ptr).rest, k.bytes(ty));
+            let (Some(at), bytes) = (self.place(g, ptr), k.bytes(ty)) else { continue };
             let own = |v: Option<Value>, set: &BTreeSet<Value>| v.is_some_and(|v| set.contains(&v));
             let stored = match &k.insts[i].op {
                 Op::Store { val, .. } | Op::AtomicRmw { val, .. } => Some(*val),
@@ -218,19 +220,19 @@ impl Fields {
     /// True when what is accessed is an integer that the kernel computes with, and no bits of a float.
     pub fn is_integer(&self, prov: &Provenance, ptr: Value, bytes: u64) -> bool {
         self.group_of(prov, ptr).is_some_and(|g| {
-            let record = &self.records[g];
-            record.clashes.is_empty() && record.counts(self.residues.of(ptr).rest, bytes)
+            let (record, at) = (&self.records[g], self.place(g, ptr));
+            record.clashes.is_empty() && at.is_some_and(|at| record.counts(at, bytes))
         })
     }
 
     /// The floats among `bytes` bytes at a pointer, as (offset, format), in order. `None` when accesses contradict each
     /// other, or a float lies across the end.
     pub fn floats(&self, prov: &Provenance, ptr: Value, bytes: u64) -> Option<Vec<(u64, FloatTy)>> {
-        let record = &self.records[self.group_of(prov, ptr)?];
+        let g = self.group_of(prov, ptr)?;
+        let (record, rest) = (&self.records[g], self.place(g, ptr)?);
         if !record.clashes.is_empty() {
             return None;
         }
-        let rest = self.residues.of(ptr).rest;
         let (mut at, mut out) = (0, Vec::new());
         while at < bytes {
             match record.at(rest.wrapping_add(at as i64)) {
@@ -252,6 +254,18 @@ impl Fields {
 
     fn group_of(&self, prov: &Provenance, ptr: Value) -> Option<usize> {
         self.group.get(prov.of(ptr).bases.first()?).copied()
+    }
+
+    /// Where in its record a pointer points, if that is known as well as for the record's floats.
+    fn place(&self, g: usize, ptr: Value) -> Option<i64> {
+        let own = self.residues.of(ptr);
+        let known = match (self.records[g].modulus, own.modulus) {
+            (_, 0) => true,
+            _ if self.records[g].alike => true,
+            (0, _) => false,
+            (record, own) => own % record == 0,
+        };
+        known.then_some(own.rest)
     }
 
     /// Objects that one pointer may point into are one; sizes of their records.
@@ -281,7 +295,16 @@ impl Fields {
             self.records.push(Record::default());
             self.group.extend(set.into_iter().map(|b| (b, g)));
         }
-        for &p in &pointers {
+        // Numbers in arrays within a record are found at offsets that say nothing of where its floats lie.
+        let (mut tells, numbers) = (BTreeSet::new(), numbers(k, insts));
+        for &i in insts {
+            match &k.insts[i].op {
+                Op::MemCopy { dst, src, .. } => tells.extend([*dst, *src]),
+                _ if numbers.contains(&i) => {}
+                _ => tells.extend(access(k, i).map(|(p, _)| p)),
+            }
+        }
+        for &p in tells.iter().chain(pointers.difference(&tells)) {
             let Some(g) = self.group_of(prov, p) else { continue };
             let old = match self.records[g].modulus {
                 0 => Residue::exact(0),
@@ -290,7 +313,10 @@ impl Fields {
             // Constant offsets tell nothing about the size of a record.
             if self.residues.of(p).modulus != 0 {
                 let own = Residue { rest: 0, ..self.residues.of(p) };
-                self.records[g].modulus = old.join(own).modulus;
+                let modulus = old.join(own).modulus;
+                if tells.contains(&p) || old.modulus == 0 && modulus >= 8 {
+                    self.records[g].modulus = modulus;
+                }
             }
         }
         for r in &mut self.records {

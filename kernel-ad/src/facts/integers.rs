@@ -189,6 +189,36 @@ pub(super) fn float_bits(k: &Kernel, insts: &[Inst]) -> BTreeSet<Value> {
     from
 }
 
+/// Loads of integers that end in arithmetic, addresses and comparisons: their bits reach neither memory nor a float.
+pub(super) fn numbers(k: &Kernel, insts: &[Inst]) -> BTreeSet<Inst> {
+    let hands_on = |op: &Op| match op {
+        Op::Phi { .. } | Op::Select { .. } | Op::Freeze { .. } => true,
+        Op::Cast { op, .. } => matches!(op, CastOp::SExt | CastOp::ZExt | CastOp::Trunc),
+        Op::Binary { op, .. } => !is_arithmetic(*op),
+        _ => false,
+    };
+    let ends = |op: &Op| match op {
+        Op::Cast { op, .. } => matches!(op, CastOp::SiToFp | CastOp::UiToFp),
+        Op::Binary { op, .. } => is_arithmetic(*op),
+        op => matches!(op, Op::ICmp { .. } | Op::PtrAdd { .. } | Op::Load { .. }),
+    };
+    let mut carried = float_bits(k, insts);
+    for op in insts.iter().map(|&i| &k.insts[i].op).filter(|op| !hands_on(op) && !ends(op)) {
+        carried.extend(op.operands());
+    }
+    backward(k, insts, &mut carried, &hands_on);
+    let counts = |i: &Inst| {
+        matches!(k.insts[*i].op, Op::Load { .. })
+            && k.insts[*i].result.is_some_and(|r| matches!(k.ty(r), Type::Int(_)) && !carried.contains(&r))
+    };
+    insts.iter().copied().filter(counts).collect()
+}
+
+fn is_arithmetic(op: BinOp) -> bool {
+    use BinOp::*;
+    matches!(op, Add | Sub | Mul | UDiv | SDiv | URem | SRem)
+}
+
 /// Extends a set of values by the operands of those operations in it that `through` is true of.
 fn backward(k: &Kernel, insts: &[Inst], set: &mut BTreeSet<Value>, through: &dyn Fn(&Op) -> bool) {
     loop {

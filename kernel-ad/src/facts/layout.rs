@@ -1,5 +1,6 @@
 //! Which numbers lie where in memory that is copied as bytes, as far as the accesses of the kernel tell.
 
+use super::integers;
 use super::provenance::{Base, Provenance};
 use crate::cfg::Cfg;
 use crate::kernel::*;
@@ -45,8 +46,7 @@ pub fn of_copy(
         let aligned = accesses.iter().all(|a| a.1.scalar() != elem || a.2 >= k.bytes(elem) as u32);
         return Ok(Layout { period: Some(k.bytes(elem)), floats: vec![(0, elem)], aligned });
     }
-    let seen = seen(k, prov, &accesses, (dst, src), len)?;
-    let cells = fill(k, &cover(k, &seen)?, seen.extent)?;
+    let (seen, cells) = cells(k, cfg, prov, accesses, (dst, src), len)?;
     if cells.iter().any(|(_, ty)| ty.is_ptr()) {
         return Err(Unknown::Pointers);
     }
@@ -62,8 +62,7 @@ pub fn records(
     (dst, src): (Value, Value),
     len: u64,
 ) -> Option<Vec<(u64, Type)>> {
-    let seen = seen(k, prov, &accesses(k, cfg), (dst, src), Some(len)).ok()?;
-    let cells = fill(k, &cover(k, &seen).ok()?, seen.extent).ok()?;
+    let (seen, cells) = cells(k, cfg, prov, accesses(k, cfg), (dst, src), Some(len)).ok()?;
     let step = if seen.period == 0 { len } else { seen.period };
     let mixed = [true, false].iter().all(|&p| cells.iter().any(|(_, ty)| ty.is_ptr() == p));
     let whole = step != 0 && len % step == 0 && mixed;
@@ -81,10 +80,62 @@ struct Seen {
     aligned: bool,
 }
 
+/// What lies in a period. Accesses of integers whose bits go nowhere are left out where they contradict the others: arrays of numbers
+/// within a record are found at offsets that fit all of it.
+fn cells(
+    k: &Kernel,
+    cfg: &Cfg,
+    prov: &Provenance,
+    mut accesses: Vec<Access>,
+    (dst, src): (Value, Value),
+    len: Option<u64>,
+) -> Result<(Seen, Vec<(u64, Type)>), Unknown> {
+    let insts: Vec<Inst> = cfg.rpo().iter().flat_map(|&b| k.blocks[b].insts.iter().copied()).collect();
+    let whole = |accesses: &[Access]| {
+        let seen = seen(k, prov, accesses, (dst, src), len)?;
+        let mut bytes = cover(k, &seen)?;
+        if goes_no_further(k, prov, &insts, dst) {
+            (0..seen.extent).for_each(|at| _ = bytes.entry(at).or_insert(Byte::Integer));
+        }
+        let cells = fill(k, &bytes, seen.extent)?;
+        Ok((seen, cells))
+    };
+    match whole(&accesses) {
+        Err(Unknown::Contradiction(at)) => {
+            let numbers = integers::numbers(k, &insts);
+            let all = accesses.len();
+            accesses.retain(|a| !numbers.contains(&a.3));
+            if accesses.len() == all {
+                return Err(Unknown::Contradiction(at));
+            }
+            whole(&accesses)
+        }
+        other => other,
+    }
+}
+
+/// True when nobody but the kernel's accesses reads what is copied there: what none of them touches is never used.
+fn goes_no_further(k: &Kernel, prov: &Provenance, insts: &[Inst], dst: Value) -> bool {
+    let bases = prov.of(dst).bases;
+    let own = |b: &Base| match b {
+        Base::Alloca(_) => true,
+        Base::Global(g) => k.globals[*g].space == AddrSpace::Shared,
+        _ => false,
+    };
+    let reads = |i: &Inst| match &k.insts[*i].op {
+        Op::MemCopy { src, .. } => !prov.of(*src).bases.is_disjoint(&bases),
+        op @ Op::Call { .. } => {
+            op.operands().iter().any(|&v| k.ty(v).is_ptr() && !prov.of(v).bases.is_disjoint(&bases))
+        }
+        _ => false,
+    };
+    bases.iter().all(own) && !insts.iter().any(reads)
+}
+
 fn seen(
     k: &Kernel,
     prov: &Provenance,
-    accesses: &[(Value, Type, u32)],
+    accesses: &[Access],
     (dst, src): (Value, Value),
     len: Option<u64>,
 ) -> Result<Seen, Unknown> {
@@ -93,7 +144,7 @@ fn seen(
         let bases = prov.of(end).bases;
         let (start, dynamic) = offset(k, end);
         out.period = gcd(out.period, dynamic);
-        for &(ptr, ty, align) in accesses {
+        for &(ptr, ty, align, _) in accesses {
             if prov.of(ptr).bases.is_disjoint(&bases) {
                 continue;
             }
@@ -113,19 +164,21 @@ fn seen(
     Ok(out)
 }
 
-/// Every typed access to memory: where, what, and how it is aligned.
-fn accesses(k: &Kernel, cfg: &Cfg) -> Vec<(Value, Type, u32)> {
+/// A typed access to memory: where, what, how it is aligned, by which instruction.
+type Access = (Value, Type, u32, Inst);
+
+fn accesses(k: &Kernel, cfg: &Cfg) -> Vec<Access> {
     let mut out = Vec::new();
     for &b in cfg.rpo() {
         for &i in &k.blocks[b].insts {
             match &k.insts[i].op {
                 Op::Load { ptr, mem } => {
-                    out.extend(k.insts[i].result.map(|r| (*ptr, k.ty(r), mem.align)));
+                    out.extend(k.insts[i].result.map(|r| (*ptr, k.ty(r), mem.align, i)));
                 }
                 Op::Store { ptr, val, mem } | Op::AtomicRmw { ptr, val, mem, .. } => {
-                    out.push((*ptr, k.ty(*val), mem.align));
+                    out.push((*ptr, k.ty(*val), mem.align, i));
                 }
-                Op::CmpXchg { ptr, new, mem, .. } => out.push((*ptr, k.ty(*new), mem.align)),
+                Op::CmpXchg { ptr, new, mem, .. } => out.push((*ptr, k.ty(*new), mem.align, i)),
                 _ => {}
             }
         }
@@ -138,7 +191,7 @@ fn uniform(
     k: &Kernel,
     cfg: &Cfg,
     prov: &Provenance,
-    accesses: &[(Value, Type, u32)],
+    accesses: &[Access],
     dst: Value,
     src: Value,
 ) -> Option<Type> {
@@ -165,7 +218,7 @@ fn uniform(
         }
     }
     let mut found: Option<Type> = None;
-    for (ptr, ty, _) in accesses {
+    for (ptr, ty, ..) in accesses {
         if prov.of(*ptr).bases.is_disjoint(&bases) {
             continue;
         }

@@ -350,15 +350,20 @@ fn mixed_formats(k: &Kernel, input: &Input<'_>) -> Vec<Diagnostic> {
     };
     let fields = Fields::new(k, input.cfg, input.prov, &counts, &|_| None);
     let diagnostic = |c: &Clash| {
-        let message = format!(
-            "the same bytes of {} are accessed as {} and as {}",
-            base_name(k, c.base),
-            c.first.1.name(),
-            c.second.1.name()
-        );
+        let (base, one, other) = (base_name(k, c.base), c.first.1.name(), c.second.1.name());
+        let (message, help) = match one == other {
+            true => (
+                format!("accesses to {base} take it for numbers of {one} at places that overlap"),
+                format!("access them at distances that are multiples of {} bytes", c.first.1.bytes()),
+            ),
+            false => (
+                format!("the same bytes of {base} are accessed as {one} and as {other}"),
+                "keep numbers of different formats in different buffers, or in fields of their own".into(),
+            ),
+        };
         let d = Diagnostic::new(Code::UnknownMemoryType, message)
             .at(k, c.second.0.and_then(|i| k.insts[i].loc))
-            .help("keep numbers of different formats in different buffers, or in fields of their own");
+            .help(help);
         match c.first.0 {
             Some(first) => d.because(format!("the first access is {}", print_inst(k, first))),
             None => d,

@@ -53,3 +53,16 @@ fn the_reason_names_input_and_output() {
     let text = e.to_string();
     assert!(text.contains("`x` (param 0)") && text.contains("store to %y"), "{text}");
 }
+
+/// Catches places that overlap being called two formats.
+#[test]
+fn floats_that_overlap_are_called_that() {
+    let e = refused(
+        "kernel @k(ptr %x, ptr %y) nvptx { e: %v = load f32, ptr %x, align 4 store f32 %v, ptr %y, align 4 %p = ptradd ptr %x, i64 2 %u = load f32, ptr %p, align 2 store f32 %u, ptr %y, align 4 ret }",
+        &[Role::Dup, Role::Dup],
+    );
+    assert!(
+        e.0[0].code == Code::UnknownMemoryType && e.to_string().contains("at places that overlap"),
+        "{e}"
+    );
+}
