@@ -6,17 +6,56 @@ extern "C" {
     fn snprintf(to: *mut c_char, size: usize, format: *const c_char, ...) -> c_int;
 }
 
-/// Reads CUDA's argument buffer: every argument at its own alignment.
-struct Args(*const u8, usize);
+/// Reads an argument buffer: CUDA's, with every argument at its own alignment, or words of 8 bytes.
+struct Args {
+    buffer: *const u8,
+    at: usize,
+    words: bool,
+}
+
+/// What the calls that make up one `printf` of HIP have brought so far.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    texts: Vec<CString>,
+    words: Vec<u64>,
+}
+
+impl Message {
+    /// A text; the first one is the format.
+    pub fn text(&mut self, bytes: &[u8]) {
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        let text = CString::new(&bytes[..end]).unwrap_or_default();
+        if !self.texts.is_empty() {
+            self.words.push(text.as_ptr() as u64);
+        }
+        self.texts.push(text);
+    }
+
+    /// Arguments.
+    pub fn numbers(&mut self, words: &[u64]) {
+        self.words.extend(words);
+    }
+
+    /// Appends the whole to `out`.
+    pub fn print(mut self, out: &mut Vec<u8>) {
+        let Some(format) = self.texts.first() else { return };
+        // A format that asks for more than was given gets zeros.
+        self.words.resize(self.words.len() + 2 * format.as_bytes().len(), 0);
+        let args = Args { buffer: self.words.as_ptr().cast(), at: 0, words: true };
+        // SAFETY: there are more words than the format can have conversions; the texts live as long as this.
+        unsafe { print_args(out, format, args) };
+    }
+}
 
 impl Args {
     /// # Safety
     /// The buffer holds another argument of type `T`.
     unsafe fn next<T: Copy>(&mut self) -> T {
-        self.1 = self.1.next_multiple_of(align_of::<T>());
+        let align = if self.words { 8 } else { align_of::<T>() };
+        self.at = self.at.next_multiple_of(align);
         // SAFETY: as promised; the kernel's buffer need not be aligned as a whole.
-        let x = unsafe { self.0.add(self.1).cast::<T>().read_unaligned() };
-        self.1 += size_of::<T>();
+        let x = unsafe { self.buffer.add(self.at).cast::<T>().read_unaligned() };
+        self.at += size_of::<T>();
         x
     }
 }
@@ -26,7 +65,13 @@ impl Args {
 /// # Safety
 /// `args` holds the arguments that the format speaks of.
 pub(super) unsafe fn print(out: &mut Vec<u8>, format: &CStr, args: *const u8) -> i32 {
-    let mut args = Args(args, 0);
+    // SAFETY: as promised.
+    unsafe { print_args(out, format, Args { buffer: args, at: 0, words: false }) }
+}
+
+/// # Safety
+/// As of `print`.
+unsafe fn print_args(out: &mut Vec<u8>, format: &CStr, mut args: Args) -> i32 {
     let mut count = 0;
     let mut rest = format.to_bytes();
     while let Some(at) = rest.iter().position(|&c| c == b'%') {
@@ -130,5 +175,18 @@ mod tests {
             (String::from_utf8(out).unwrap().as_str(), n),
             ("i=7 f=1.50 [    -3] 10000000000 text 100%\n", 6)
         );
+    }
+
+    // Catches: words read as packed arguments, texts taken for addresses in the wrong place, a format that asks for too much.
+    #[test]
+    fn words_of_hip() {
+        let mut m = Message::default();
+        m.text(b"%d %s %.1f %c %d\n\0");
+        m.numbers(&[u64::from(-3i32 as u32)]);
+        m.text(b"text\0");
+        m.numbers(&[2.5f64.to_bits(), u64::from(b'x')]);
+        let mut out = Vec::new();
+        m.print(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "-3 text 2.5 x 0\n");
     }
 }

@@ -12,6 +12,9 @@ pub(super) fn import(name: &str) -> Option<*const c_void> {
         "kad_trap" => return Some(trap as *const c_void),
         "kad_assertfail" => return Some(assertfail as *const c_void),
         "kad_vprintf" => return Some(vprintf as *const c_void),
+        "kad_printf_begin" => return Some(printf_begin as *const c_void),
+        "kad_printf_words" => return Some(printf_words as *const c_void),
+        "kad_printf_text" => return Some(printf_text as *const c_void),
         "kad__truncdfhf2" => return Some(double_to_half as *const c_void),
         "kad__truncsfhf2" => return Some(float_to_half as *const c_void),
         "kad__truncdfbf2" => return Some(double_to_bf16 as *const c_void),
@@ -246,6 +249,52 @@ extern "C" fn vprintf(ctx: *mut BlockContext, format: *const c_char, args: *cons
     }
     // SAFETY: the kernel passes a format and the arguments that it speaks of.
     unsafe { printf::print(&mut data.output, CStr::from_ptr(format), args) }
+}
+
+/// HIP's `printf` is a chain of calls, which no other thread of the block comes between.
+extern "C" fn printf_begin(ctx: *mut BlockContext) -> i64 {
+    // SAFETY: as in `record`.
+    unsafe { worker(ctx) }.message = printf::Message::default();
+    0
+}
+
+/// Up to seven arguments.
+#[allow(clippy::too_many_arguments)]
+extern "C" fn printf_words(
+    ctx: *mut BlockContext,
+    last: i32,
+    count: i32,
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    g: u64,
+) -> i64 {
+    // SAFETY: as in `record`.
+    let data = unsafe { worker(ctx) };
+    data.message.numbers(&[a, b, c, d, e, f, g][..count.clamp(0, 7) as usize]);
+    printed(data, last)
+}
+
+/// The format, or an argument that is a text.
+extern "C" fn printf_text(ctx: *mut BlockContext, last: i32, text: *const u8, bytes: u64) -> i64 {
+    // SAFETY: as in `record`.
+    let data = unsafe { worker(ctx) };
+    match text.is_null() {
+        true => data.message.text(b"(null)"),
+        // SAFETY: the compiler measured the text.
+        false => data.message.text(unsafe { std::slice::from_raw_parts(text, bytes as usize) }),
+    }
+    printed(data, last)
+}
+
+fn printed(data: &mut WorkerData, last: i32) -> i64 {
+    if last != 0 {
+        std::mem::take(&mut data.message).print(&mut data.output);
+    }
+    0
 }
 
 /// # Safety

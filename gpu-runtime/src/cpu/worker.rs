@@ -1,6 +1,7 @@
 //! One worker: the memory that its blocks use one after the other.
 
 use super::module::Code;
+use super::printf::Message;
 use shadow_mem::host::{BlockContext, HOST_ALIGN};
 use shadow_mem::{DeviceBlock, DeviceMemory, HostBlock, HostMemory, Launch, MemoryError};
 
@@ -20,6 +21,8 @@ pub(super) struct TrapRecord {
 pub(super) struct WorkerData {
     /// Output of the current block.
     pub output: Vec<u8>,
+    /// What the running thread is about to print.
+    pub message: Message,
     /// The first thread that trapped in the current block.
     pub trap: Option<TrapRecord>,
 }

@@ -39,6 +39,8 @@ pub(super) struct Machine<'a> {
     pub memory: &'a mut Memory,
     pub options: &'a Options,
     pub report: Report,
+    /// What HIP's printf is given piece by piece.
+    pub messages: Vec<Vec<super::calls::Word>>,
     pub block_id: [u32; 3],
     scratch: Vec<Slot>,
 }
@@ -52,7 +54,17 @@ impl<'a> Machine<'a> {
         options: &'a Options,
     ) -> Self {
         let report = Report::default();
-        Machine { k, p, launch, memory, options, report, block_id: [0; 3], scratch: Vec::new() }
+        Machine {
+            k,
+            p,
+            launch,
+            memory,
+            options,
+            report,
+            messages: Vec::new(),
+            block_id: [0; 3],
+            scratch: Vec::new(),
+        }
     }
 
     pub fn warp_size(&self) -> u32 {
