@@ -58,10 +58,12 @@ impl Case {
             }
         }
         for g in &self.globals {
-            let ArgKind::Buffer { data, .. } = &g.kind else { continue };
-            let have = data.bytes.len();
+            let have = match &g.kind {
+                ArgKind::Buffer { data, .. } => data.bytes.len() as u64,
+                kind => kind.held(),
+            };
             match variables.iter().find(|(name, _)| *name == g.name) {
-                Some(&(_, bytes)) if bytes == have as u64 => {}
+                Some(&(_, bytes)) if bytes == have => {}
                 Some((_, bytes)) => errors.push(error(format!(
                     "global `{}` has {have} bytes in the case and {bytes} bytes in the module",
                     g.name

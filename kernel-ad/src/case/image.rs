@@ -58,8 +58,10 @@ impl Leaf {
 pub struct Holder {
     /// As of a leaf.
     pub path: String,
-    /// Index of the kernel parameter.
+    /// Index of the kernel parameter (or of the module-level variable).
     pub arg: usize,
+    /// It is the module-level variable of that name itself, or lies behind a pointer in one.
+    pub global: bool,
     /// Where the pointer to it lies: byte offset in the parameter, or in the holder around it.
     pub offset: u64,
     /// The holder around it. It comes before this one in the list.
@@ -118,7 +120,27 @@ impl Image {
 
     /// The memory of pointers or structs that one kernel parameter points to, itself or by a field.
     pub fn param_holders(&self, index: usize) -> impl Iterator<Item = (usize, &Holder)> {
-        self.holders.iter().enumerate().filter(move |(_, h)| h.arg == index && h.holder.is_none())
+        self.holders
+            .iter()
+            .enumerate()
+            .filter(move |(_, h)| h.arg == index && h.holder.is_none() && !h.global)
+    }
+
+    /// The module-level variables that hold structs or pointers.
+    pub fn variables(&self) -> impl Iterator<Item = (usize, &Holder)> {
+        self.holders.iter().enumerate().filter(|(_, h)| h.global && h.holder.is_none())
+    }
+
+    /// The module-level variable that a leaf is, lies in, or is reached from.
+    pub fn variable_of<'a>(&'a self, l: &'a Leaf) -> Option<&'a str> {
+        if l.kind == LeafKind::Global {
+            return Some(&l.path);
+        }
+        let mut h = &self.holders[l.holder?];
+        while let Some(around) = h.holder {
+            h = &self.holders[around];
+        }
+        h.global.then_some(h.path.as_str())
     }
 
     /// Contents of the shadow that a leaf has memory of its own for. Behind a pointer in memory with a shadow
@@ -170,7 +192,7 @@ impl Image {
     fn flatten(&mut self, a: &Arg, path: String, at: Inside) {
         match &a.kind {
             ArgKind::Buffer { data, shadow } => {
-                let kind = if at.global { LeafKind::Global } else { LeafKind::Buffer };
+                let kind = if at.global && at.holder.is_none() { LeafKind::Global } else { LeafKind::Buffer };
                 self.leaf(a, path, at, kind, (data, shadow));
             }
             ArgKind::Scalar { data, shadow } => {
@@ -179,14 +201,13 @@ impl Image {
             }
             ArgKind::Struct { fields } => self.all(fields, &path, at),
             ArgKind::Memory { elements } => {
-                let (_, bytes) = field_offsets(elements);
-                let align = elements.iter().map(|e| e.extent().1).max().unwrap_or(1);
                 self.holders.push(Holder {
                     path: path.clone(),
                     arg: at.arg,
+                    global: at.global,
                     offset: at.offset,
                     holder: at.holder,
-                    bytes: bytes.next_multiple_of(align),
+                    bytes: a.kind.held(),
                     shadowed: a.role != Role::Const,
                 });
                 let holder = Some(self.holders.len() - 1);

@@ -1,4 +1,5 @@
-//! Pointers in memory: `type = "ptr"` with `targets`, and arrays of structs (`fields` with `len`).
+//! Pointers in memory: `type = "ptr"` with `targets`, and arrays of structs (`fields` with `len`); structs that are module-level
+//! variables.
 
 use super::schema::{args, RawArg, RawType, Reader, Value};
 use super::{Arg, ArgKind, Number};
@@ -19,6 +20,7 @@ pub(super) fn arg(
     a: RawArg,
     span: &Range<usize>,
     inherited: Option<Role>,
+    global: bool,
 ) -> Result<(Role, ArgKind), String> {
     let role = a.role.or(inherited).unwrap_or(Role::Const);
     if a.init.is_some() || a.value.is_some() || a.each.is_some() || a.shadow.is_some() {
@@ -42,6 +44,12 @@ pub(super) fn arg(
             Ok((role, ArgKind::Memory { elements }))
         }
         (_, Some(RawType::Pointer), ..) => Err("type = \"ptr\" goes with targets, and nothing else".into()),
+        (_, None, None, Some(fields), None) if global => {
+            if !matches!(role, Role::Dup | Role::Const) {
+                return Err("a struct in memory is dup or const".into());
+            }
+            Ok((role, ArgKind::Memory { elements: args(r, fields, "field", Some(role)) }))
+        }
         (_, None, None, Some(fields), Some(len)) => {
             if !matches!(role, Role::Dup | Role::Const) {
                 return Err("an array of structs is dup or const".into());

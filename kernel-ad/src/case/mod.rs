@@ -88,6 +88,15 @@ pub enum ArgKind {
     Null,
 }
 
+impl ArgKind {
+    /// Bytes of memory that holds others, in C layout.
+    pub fn held(&self) -> u64 {
+        let ArgKind::Memory { elements } = self else { return 0 };
+        let align = elements.iter().map(|e| e.extent().1).max().unwrap_or(1);
+        field_offsets(elements).1.next_multiple_of(align)
+    }
+}
+
 impl Case {
     /// Reads a case file (`-` is standard input; relative paths start at the file's folder).
     pub fn load(path: &Path) -> Result<Case> {

@@ -150,7 +150,7 @@ pub(super) fn args(r: &mut Reader, raw: Vec<Spanned<RawArg>>, what: &str, role: 
         if out.iter().any(|o| o.name == name) {
             r.error(&span, format!("two {what}s are named `{name}`"));
         }
-        match arg(r, a.into_inner(), &span, i, role, what != "global") {
+        match arg(r, a.into_inner(), &span, i, role, what == "global") {
             Ok((role, kind)) => out.push(Arg { name, role, kind }),
             Err(message) => r.error(&span, format!("{what} `{name}`: {message}")),
         }
@@ -162,11 +162,9 @@ fn args_of_globals(r: &mut Reader, raw: Vec<Spanned<RawArg>>) -> Vec<Arg> {
     let spans: Vec<_> = raw.iter().map(Spanned::span).collect();
     let out = args(r, raw, "global", None);
     for (g, span) in out.iter().zip(&spans) {
-        if !matches!(g.kind, ArgKind::Buffer { .. }) {
-            r.error(
-                span,
-                format!("global `{}`: a module-level variable is a buffer: give type and len", g.name),
-            );
+        if !matches!(g.kind, ArgKind::Buffer { .. } | ArgKind::Memory { .. }) {
+            let want = "a module-level variable is memory: give type and len, or fields";
+            r.error(span, format!("global `{}`: {want}", g.name));
         }
     }
     out
@@ -178,10 +176,10 @@ fn arg(
     span: &Range<usize>,
     index: usize,
     inherited: Option<Role>,
-    pointers: bool,
+    global: bool,
 ) -> std::result::Result<(Role, ArgKind), String> {
-    if pointers && memory::is_memory(&a) {
-        return memory::arg(r, a, span, inherited);
+    if memory::is_memory(&a) || global && a.fields.is_some() {
+        return memory::arg(r, a, span, inherited, global);
     }
     if a.each.is_some() || a.targets.is_some() || a.null {
         return Err("each, targets and null belong to pointers in memory and to arrays of structs".into());

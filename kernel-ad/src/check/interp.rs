@@ -131,7 +131,7 @@ impl Interpreter {
                 Purpose::Shadow { of } => Arg::Pointer(m.placed.shadow(image, p, *of as usize)?),
                 Purpose::GlobalShadow { name } => match image.global(name) {
                     Some((i, _)) => Arg::Pointer(m.placed.shadows[i].ok_or_else(|| missing(p))?),
-                    None => return Err(missing(p).into()),
+                    None => Arg::Pointer(m.placed.variable_shadow(image, name).ok_or_else(|| missing(p))?),
                 },
                 Purpose::TapeBase => Arg::Pointer(m.tape),
                 Purpose::DynamicSharedSize => Arg::Int(case.shared.into()),
@@ -194,11 +194,17 @@ impl Placed {
         for h in &image.holders {
             let size = vec![0; h.bytes as usize];
             let shadow = h.shadowed.then(|| memory.alloc(&format!("{}.shadow", h.path), &size));
-            p.holders.push((memory.alloc(&h.path, &size), shadow));
+            let at = match h.global && h.holder.is_none() {
+                true => memory.variable(&h.path, h.bytes),
+                false => memory.alloc(&h.path, &size),
+            };
+            p.holders.push((at, shadow));
         }
         // Floats last: other writes into an object make it forget the doubles beside its floats.
         for (h, &(at, shadow)) in image.holders.iter().zip(&p.holders) {
-            p.point(memory, h.arg, h.holder, h.offset, (at, shadow));
+            if !(h.global && h.holder.is_none()) {
+                p.point(memory, h.arg, h.holder, h.offset, (at, shadow));
+            }
         }
         for floats in [false, true] {
             for (i, l) in image.leaves.iter().enumerate().filter(|(_, l)| l.kind != LeafKind::Global) {
@@ -218,6 +224,12 @@ impl Placed {
             }
         }
         p
+    }
+
+    /// The shadow of a module-level variable that holds structs or pointers.
+    fn variable_shadow(&self, image: &Image, name: &str) -> Option<Pointer> {
+        let (h, _) = image.variables().find(|(_, h)| h.path == name)?;
+        self.holders[h].1
     }
 
     /// The memory that holds something, and its shadow.

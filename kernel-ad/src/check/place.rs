@@ -98,6 +98,13 @@ fn put(case: &Case, image: &Image, program: &Program) -> std::result::Result<Pla
         p.shadow.push(shadow);
     }
     p.hold(context, image)?;
+    for (h, block) in variables(program, image) {
+        block.write(0, &p.holders[h].0.read()?)?;
+    }
+    for (h, v) in image.variables() {
+        let shadow = &p.holders[h].1;
+        p.bindings.globals.extend(shadow.as_ref().map(|s| (v.path.clone(), s.extent())));
+    }
     for (i, a) in case.args.iter().enumerate() {
         let (arg, structure) = p.argument(context, i, a, image, by_struct(i))?;
         p.bindings.args.push(arg);
@@ -199,12 +206,16 @@ impl Placed {
 
     /// Puts other contents into the buffers and variables.
     pub fn refill(&self, program: &Program, image: &Image) -> Result<()> {
+        let variables = variables(program, image);
         for (l, m) in image.leaves.iter().zip(&self.primal) {
             if let Some(m) = m {
                 m.block.block.write(GUARD, &l.data.bytes).map_err(memory)?;
             }
             if let (LeafKind::Member, Some(h)) = (l.kind, l.holder) {
                 self.holders[h].0.block.block.write(GUARD + l.offset, &l.data.bytes).map_err(memory)?;
+                if let Some((_, block)) = variables.iter().find(|(n, _)| *n == h) {
+                    block.write(l.offset, &l.data.bytes).map_err(memory)?;
+                }
             }
             if let (LeafKind::Global, Ok(block)) = (l.kind, program.global(&l.path)) {
                 block.write(0, &l.data.bytes).map_err(memory)?;
@@ -231,6 +242,7 @@ impl Placed {
     }
 
     fn get(&self, program: &Program, image: &mut Image) -> std::result::Result<(), MemoryError> {
+        let variables = variables(program, image);
         for (i, l) in image.leaves.iter_mut().enumerate() {
             if let Some(m) = &self.primal[i] {
                 l.data.bytes = m.read()?;
@@ -244,7 +256,10 @@ impl Placed {
                 let (primal, shadow) = &self.holders[h];
                 let at = l.offset as usize;
                 let part = |m: &Guarded, n: usize| Ok(m.read()?[at..at + n].to_vec());
-                l.data.bytes = part(primal, l.data.bytes.len())?;
+                match variables.iter().find(|(n, _)| *n == h) {
+                    Some((_, block)) => block.read(l.offset, &mut l.data.bytes)?,
+                    None => l.data.bytes = part(primal, l.data.bytes.len())?,
+                }
                 if let Some(s) = shadow {
                     l.shadow.bytes = part(s, l.shadow.bytes.len())?;
                 }
@@ -262,6 +277,11 @@ impl Placed {
         }
         Ok(())
     }
+}
+
+/// The module-level variables that hold structs or pointers, with their holders. A gradient that does not need one does not have it.
+fn variables(program: &Program, image: &Image) -> Vec<(usize, Block)> {
+    image.variables().filter_map(|(h, v)| Some((h, program.global(&v.path).ok()?))).collect()
 }
 
 /// Puts the address of a buffer, or null, into bytes.

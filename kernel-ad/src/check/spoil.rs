@@ -1,6 +1,6 @@
 //! Between two launches, the caller may do with its buffers what it likes.
 
-use crate::case::{Data, Image, LeafKind};
+use crate::case::{Data, Image, Leaf, LeafKind};
 use crate::grad::SplitGradient;
 use shadow_mem::Assumption;
 
@@ -11,18 +11,17 @@ pub fn spoil(split: &SplitGradient, image: &mut Image) {
     if assumed.contains(&Assumption::KeptAll) {
         return;
     }
-    for l in &mut image.leaves {
-        let kept = match l.kind {
-            LeafKind::Scalar => true,
-            LeafKind::Buffer | LeafKind::Member => {
-                assumed.contains(&Assumption::Kept { param: l.arg as u32 })
-            }
-            LeafKind::Global => {
-                let var = split.augmented.kernel.globals.values().find(|g| g.name == l.path);
-                let fixed = var.is_some_and(|g| g.is_const && !g.external);
-                fixed || assumed.contains(&Assumption::KeptVariable { name: l.path.clone() })
-            }
-        };
+    let kept = |l: &Leaf| match (l.kind, image.variable_of(l)) {
+        (_, Some(name)) => {
+            let var = split.augmented.kernel.globals.values().find(|g| g.name == name);
+            let fixed = var.is_some_and(|g| g.is_const && !g.external);
+            fixed || assumed.contains(&Assumption::KeptVariable { name: name.into() })
+        }
+        (LeafKind::Scalar, None) => true,
+        (_, None) => assumed.contains(&Assumption::Kept { param: l.arg as u32 }),
+    };
+    let kept: Vec<bool> = image.leaves.iter().map(kept).collect();
+    for (l, kept) in image.leaves.iter_mut().zip(kept) {
         if kept {
             continue;
         }
