@@ -6,6 +6,7 @@
 //! * structs and arrays as values are taken apart ([`aggregates`]);
 //! * floats that only carry the bits of other floats are integers first ([`carriers`]);
 //! * loads and stores of integers where floats lie are loads and stores of floats ([`memory`]);
+//! * copies of what only the caller knows are loads and stores ([`copies`]);
 //! * what only moves bits moves floats ([`webs`], [`lanes`]);
 //! * bits with a meaning are the operation that they stand for ([`patterns`]);
 //! * large angles that are reduced with the digits of 2/pi keep their derivative ([`reduction`]);
@@ -18,6 +19,7 @@
 
 mod aggregates;
 mod carriers;
+mod copies;
 mod detours;
 mod edit;
 mod guards;
@@ -45,6 +47,8 @@ pub fn retype(k: &mut Kernel, roles: &Roles) {
     reduction::mark(k);
     let cfg = Cfg::new(k);
     let prov = Provenance::new(k, &cfg, roles);
+    let fields = Fields::new(k, &cfg, &prov, &|_| true, &|base| declared(roles, base));
+    copies::spell_out(k, &cfg, &prov, &fields);
     carriers::neutralise(k, &cfg, &prov, &|base| declared(roles, base));
     moves(k);
     let prov = Provenance::new(k, &cfg, roles);
