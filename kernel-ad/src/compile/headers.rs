@@ -8,8 +8,12 @@ type Header = (&'static str, &'static str);
 
 /// For CUDA.
 pub(super) const CUDA: &[Header] = &[
+    ("common/kad_bfloat16.h", include_str!("../../include/common/kad_bfloat16.h")),
     ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
     ("common/kad_groups.h", include_str!("../../include/common/kad_groups.h")),
+    ("common/kad_half.h", include_str!("../../include/common/kad_half.h")),
+    ("common/kad_half_functions.h", include_str!("../../include/common/kad_half_functions.h")),
+    ("common/kad_half_pairs.h", include_str!("../../include/common/kad_half_pairs.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("cuda/builtin_types.h", include_str!("../../include/cuda/builtin_types.h")),
     ("cuda/cooperative_groups.h", include_str!("../../include/cuda/cooperative_groups.h")),
@@ -35,6 +39,7 @@ pub(super) const CUDA: &[Header] = &[
     ("cuda/host_defines.h", include_str!("../../include/cuda/host_defines.h")),
     ("cuda/kad_cuda.h", include_str!("../../include/cuda/kad_cuda.h")),
     ("cuda/kad_cuda_atomics.h", include_str!("../../include/cuda/kad_cuda_atomics.h")),
+    ("cuda/kad_cuda_halves.h", include_str!("../../include/cuda/kad_cuda_halves.h")),
     ("cuda/kad_cuda_host.h", include_str!("../../include/cuda/kad_cuda_host.h")),
     ("cuda/math_constants.h", include_str!("../../include/cuda/math_constants.h")),
     ("cuda/math_functions.h", include_str!("../../include/cuda/math_functions.h")),
@@ -50,10 +55,16 @@ pub(super) const OWN: &[Header] = &[("own/kernel_ad.h", include_str!("../../incl
 
 /// For HIP.
 pub(super) const HIP: &[Header] = &[
+    ("common/kad_bfloat16.h", include_str!("../../include/common/kad_bfloat16.h")),
     ("common/kad_complex.h", include_str!("../../include/common/kad_complex.h")),
     ("common/kad_groups.h", include_str!("../../include/common/kad_groups.h")),
+    ("common/kad_half.h", include_str!("../../include/common/kad_half.h")),
+    ("common/kad_half_functions.h", include_str!("../../include/common/kad_half_functions.h")),
+    ("common/kad_half_pairs.h", include_str!("../../include/common/kad_half_pairs.h")),
     ("common/kad_vector_types.h", include_str!("../../include/common/kad_vector_types.h")),
     ("hip/hip/device_functions.h", include_str!("../../include/hip/hip/device_functions.h")),
+    ("hip/hip/hip_bf16.h", include_str!("../../include/hip/hip/hip_bf16.h")),
+    ("hip/hip/hip_bfloat16.h", include_str!("../../include/hip/hip/hip_bfloat16.h")),
     ("hip/hip/hip_complex.h", include_str!("../../include/hip/hip/hip_complex.h")),
     ("hip/hip/hip_cooperative_groups.h", include_str!("../../include/hip/hip/hip_cooperative_groups.h")),
     ("hip/hip/hip_fp16.h", include_str!("../../include/hip/hip/hip_fp16.h")),
@@ -64,6 +75,7 @@ pub(super) const HIP: &[Header] = &[
     ("hip/hip/math_functions.h", include_str!("../../include/hip/hip/math_functions.h")),
     ("hip/kad_hip.h", include_str!("../../include/hip/kad_hip.h")),
     ("hip/kad_hip_atomics.h", include_str!("../../include/hip/kad_hip_atomics.h")),
+    ("hip/kad_hip_halves.h", include_str!("../../include/hip/kad_hip_halves.h")),
     ("hip/kad_hip_host.h", include_str!("../../include/hip/kad_hip_host.h")),
     ("hip/kad_hip_integers.h", include_str!("../../include/hip/kad_hip_integers.h")),
     ("hip/kad_hip_warp.h", include_str!("../../include/hip/kad_hip_warp.h")),
