@@ -4,15 +4,35 @@
 
 #define KAD_HD __attribute__((host)) __attribute__((device)) inline __attribute__((always_inline))
 
+// HIP's have constructors; CUDA's are aggregates.
+#ifdef KAD_VECTOR_ARITHMETIC
+#define KAD_MADE2(T, B) \
+  T##2() = default; \
+  KAD_HD constexpr T##2(B a, B b) : x(a), y(b) {} \
+  KAD_HD explicit constexpr T##2(B a) : x(a), y(a) {}
+#define KAD_MADE3(T, B) \
+  T##3() = default; \
+  KAD_HD constexpr T##3(B a, B b, B c) : x(a), y(b), z(c) {} \
+  KAD_HD explicit constexpr T##3(B a) : x(a), y(a), z(a) {}
+#define KAD_MADE4(T, B) \
+  T##4() = default; \
+  KAD_HD constexpr T##4(B a, B b, B c, B d) : x(a), y(b), z(c), w(d) {} \
+  KAD_HD explicit constexpr T##4(B a) : x(a), y(a), z(a), w(a) {}
+#else
+#define KAD_MADE2(T, B)
+#define KAD_MADE3(T, B)
+#define KAD_MADE4(T, B)
+#endif
+
 #define KAD_VEC1(T, B) struct T##1 { B x; }; KAD_HD T##1 make_##T##1(B x) { T##1 v; v.x = x; return v; }
 #define KAD_VEC2(T, B, A) \
-  struct __attribute__((aligned(A))) T##2 { B x, y; }; \
+  struct __attribute__((aligned(A))) T##2 { B x, y; KAD_MADE2(T, B) }; \
   KAD_HD T##2 make_##T##2(B x, B y) { T##2 v; v.x = x; v.y = y; return v; }
 #define KAD_VEC3(T, B) \
-  struct T##3 { B x, y, z; }; \
+  struct T##3 { B x, y, z; KAD_MADE3(T, B) }; \
   KAD_HD T##3 make_##T##3(B x, B y, B z) { T##3 v; v.x = x; v.y = y; v.z = z; return v; }
 #define KAD_VEC4(T, B, A) \
-  struct __attribute__((aligned(A))) T##4 { B x, y, z, w; }; \
+  struct __attribute__((aligned(A))) T##4 { B x, y, z, w; KAD_MADE4(T, B) }; \
   KAD_HD T##4 make_##T##4(B x, B y, B z, B w) { T##4 v; v.x = x; v.y = y; v.z = z; v.w = w; return v; }
 #define KAD_VECTORS(T, B, A2, A4) KAD_VEC1(T, B) KAD_VEC2(T, B, A2) KAD_VEC3(T, B) KAD_VEC4(T, B, A4)
 

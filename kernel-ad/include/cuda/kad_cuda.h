@@ -178,6 +178,27 @@ KAD_DEV double max(double a, float b) { return fmax(a, (double)b); }
 // Addresses within a space, as numbers.
 KAD_DEV size_t __cvta_generic_to_global(const void *p) { return (size_t)(const void __attribute__((address_space(1))) *)p; }
 
+KAD_DEV unsigned int __isGlobal(const void *p) { return __nvvm_isspacep_global(p); }
+KAD_DEV unsigned int __isConstant(const void *p) { return __nvvm_isspacep_const(p); }
+KAD_DEV unsigned int __isLocal(const void *p) { return __nvvm_isspacep_local(p); }
+// How long a thread sleeps decides nothing.
+KAD_DEV void __nanosleep(unsigned int) {}
+
+// Products of the four bytes of words, and of two halves with two bytes, added up.
+#define KAD_DOT(T, BYTE, HALF) \
+  KAD_DEV T __dp4a(T a, T b, T c) { \
+    for (int k = 0; k < 32; k += 8) c += (T)(BYTE)(a >> k) * (T)(BYTE)(b >> k); \
+    return c; \
+  } \
+  KAD_DEV T __dp2a_lo(T a, T b, T c) { return c + (T)(HALF)a * (T)(BYTE)b + (T)(HALF)(a >> 16) * (T)(BYTE)(b >> 8); } \
+  KAD_DEV T __dp2a_hi(T a, T b, T c) { return __dp2a_lo(a, b >> 16, c); }
+KAD_DOT(int, signed char, short)
+KAD_DOT(unsigned int, unsigned char, unsigned short)
+KAD_DEV int __dp4a(char4 a, char4 b, int c) { return c + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
+KAD_DEV unsigned int __dp4a(uchar4 a, uchar4 b, unsigned int c) {
+  return c + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+}
+
 // Cache hints of loads and stores are hints: plain accesses.
 #define KAD_CACHE(T) \
   KAD_DEV T __ldcg(const T *p) { return *p; } \

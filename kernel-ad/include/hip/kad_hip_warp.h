@@ -98,4 +98,17 @@ KAD_REDUCE(__reduce_and_sync, a & b)
 KAD_REDUCE(__reduce_or_sync, a | b)
 KAD_REDUCE(__reduce_xor_sync, a ^ b)
 
+// The permutations of the hardware.
+KAD_DEV int __hip_ds_bpermute(int index, int v) { return __builtin_amdgcn_ds_bpermute(index, v); }
+KAD_DEV float __hip_ds_bpermutef(int index, float v) {
+  return __builtin_bit_cast(float, __builtin_amdgcn_ds_bpermute(index, __builtin_bit_cast(int, v)));
+}
+KAD_DEV int __hip_ds_permute(int index, int v) { return __builtin_amdgcn_ds_permute(index, v); }
+KAD_DEV float __hip_ds_permutef(int index, float v) {
+  return __builtin_bit_cast(float, __builtin_amdgcn_ds_permute(index, __builtin_bit_cast(int, v)));
+}
+#define __hip_ds_swizzle(v, pattern) __builtin_amdgcn_ds_swizzle(v, pattern)
+#define __hip_ds_swizzlef(v, pattern) __int_as_float(__builtin_amdgcn_ds_swizzle(__float_as_int(v), pattern))
+#define __hip_move_dpp(v, control, rows, banks, bound) __builtin_amdgcn_mov_dpp(v, control, rows, banks, bound)
+
 #endif
