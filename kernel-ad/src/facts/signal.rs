@@ -14,6 +14,11 @@ pub enum Signal {
     Fence,
 }
 
+/// Barriers of the block and of the warp.
+fn is_barrier(op: &Op) -> bool {
+    matches!(op, Op::Barrier { .. } | Op::Warp { op: WarpOp::Sync | WarpOp::WaveBarrier, .. })
+}
+
 /// What the instruction is, if it is anything of that. `ours` are those that differentiation has put in.
 pub fn of(k: &Kernel, i: Inst, ours: &dyn Fn(Inst) -> bool) -> Option<Signal> {
     let op = &k.insts[i].op;
@@ -23,7 +28,7 @@ pub fn of(k: &Kernel, i: Inst, ours: &dyn Fn(Inst) -> bool) -> Option<Signal> {
         Op::AtomicRmw { op: RmwOp::Xchg, val, .. } if is_flag(k, *val) && is_looked_at(k, i) => {
             Some(Signal::Lock)
         }
-        Op::Fence { scope, .. } if scope.level == ScopeLevel::Block && !beside_barrier(k, i) => {
+        Op::Fence { scope, .. } if scope.level == ScopeLevel::Block && !beside(k, i, &is_barrier) => {
             let told = |(_, i): (Block, Inst)| match &k.insts[i].op {
                 _ if ours(i) => false,
                 Op::AtomicRmw { .. } | Op::CmpXchg { .. } => is_looked_at(k, i),
@@ -39,8 +44,13 @@ pub fn of(k: &Kernel, i: Inst, ours: &dyn Fn(Inst) -> bool) -> Option<Signal> {
     }
 }
 
-/// A fence that belongs to a barrier: nothing that touches memory stands between the two.
+/// A fence that belongs to a barrier of the block.
 pub fn beside_barrier(k: &Kernel, fence: Inst) -> bool {
+    beside(k, fence, &|op| matches!(op, Op::Barrier { .. }))
+}
+
+/// True when nothing that touches memory stands between a fence and a barrier.
+fn beside(k: &Kernel, fence: Inst, barrier: &dyn Fn(&Op) -> bool) -> bool {
     let insts = k.layout.iter().map(|&b| &k.blocks[b].insts).find(|insts| insts.contains(&fence));
     let Some((insts, at)) = insts.and_then(|insts| Some((insts, insts.iter().position(|&i| i == fence)?)))
     else {
@@ -51,7 +61,7 @@ pub fn beside_barrier(k: &Kernel, fence: Inst) -> bool {
         matches!(op(i), Op::Fence { .. } | Op::TapeStore { .. })
             || !(op(i).has_side_effects() || matches!(op(i), Op::Load { .. }))
     };
-    let meets = |i: Option<&Inst>| i.is_some_and(|i| matches!(op(i), Op::Barrier { .. }));
+    let meets = |i: Option<&Inst>| i.is_some_and(|i| barrier(op(i)));
     meets(insts[..at].iter().rev().find(|i| !passes(i))) || meets(insts[at + 1..].iter().find(|i| !passes(i)))
 }
 
