@@ -29,12 +29,13 @@ extern "C" __global__ void half_moves(const __half *x, __half *y, __half *total)
     atomicAdd(total + (i & 1), r * __half(0.125));
 }
 
-extern "C" __global__ void bfloat_pairs(const __hip_bfloat162 *x, __hip_bfloat16 *y, float *loss) {
+extern "C" __global__ void bfloat_pairs(const __hip_bfloat162 *x, __hip_bfloat16 *y, __hip_bfloat162 *sum, float *loss) {
     int i = threadIdx.x;
     __hip_bfloat162 a = __ldg(x + i), b = __shfl_xor_sync(~0ull, a, 1);
     a = __hfma2(a, b, h2exp(a)) * __floats2bfloat162_rn(0.5f, 0.25f);
     a += __hmin2(b, __lows2bfloat162(a, b));
     __hip_bfloat16 v = hsqrt(__habs(__low2bfloat16(a))) - hrcp(__high2bfloat16(a) + __int2bfloat16_rn(4));
     y[i] = __hmax(v, __hip_bfloat16(0)) * htanh(v);
+    atomicAdd(sum + (i & 1), a * __bfloat162bfloat162(v));
     atomicAdd(loss, __bfloat1622float2(a).x * __bfloat162float(v));
 }
