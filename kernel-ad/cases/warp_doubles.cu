@@ -74,3 +74,20 @@ extern "C" __global__ void shuffled_copies(const float *x, const double *z, floa
         w[i] = u;
     }
 }
+
+struct Record {
+    float4 a;
+    float2 b;
+};
+
+// Records of which some fields are computed with and others handed on.
+extern "C" __global__ void shuffled_fields(const Record *x, Record *y) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    Record v = x[i], w;
+    w.a.x = SHUFFLE_XOR(v.a.x, 1);
+    w.a.y = SHUFFLE_DOWN(v.a.y, 2);
+    w.a.z = SHUFFLE(v.a.z, 0);
+    w.a.w = v.a.w;
+    w.b = make_float2(SHUFFLE(v.b.x, i % 8), v.b.x * v.b.y);
+    y[i] = w;
+}

@@ -3,6 +3,8 @@
 //! Objects are arrays of records: offsets are known modulo the size of a record ([`super::congruence`]), so that fields of
 //! different formats are told apart as long as they do not overlap.
 
+mod declared;
+
 use super::congruence::{Residue, Residues};
 use super::integers::{computed_with, float_bits, handed_on, is_number, numbers, stored, used_as_integers};
 use super::provenance::{Base, Provenance, PtrKind};
@@ -95,7 +97,7 @@ pub fn access(k: &Kernel, i: Inst) -> Option<(Value, Type)> {
 }
 
 impl Fields {
-    /// Gathers what the accesses say of which `counts` is true. `also` gives formats of whole objects, for those that no
+    /// Gathers what the accesses say of which `counts` is true. `also` gives formats of whole objects, for what no
     /// access says anything of.
     pub fn new(
         k: &Kernel,
@@ -123,12 +125,7 @@ impl Fields {
         }
         l.counters(k, prov, &insts);
         l.integers(k, prov, &insts);
-        for (&base, &g) in &l.group {
-            if let (Some(format), true) = (also(base), l.records[g].cells.is_empty()) {
-                (l.records[g].modulus, l.records[g].alike) = (format.bytes().into(), true);
-                l.records[g].put(0, Cell { format, by: None }, base);
-            }
-        }
+        l.declared(k, prov, &insts, also);
         l.copies(k, prov, &insts);
         l
     }

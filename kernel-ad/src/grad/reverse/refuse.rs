@@ -247,7 +247,7 @@ fn warp(k: &Kernel, input: &Input<'_>, i: Inst, op: WarpOp, as_float: bool) -> O
     }
     if !as_float {
         let d = Diagnostic::new(Code::WarpOpInGradient, format!("`{name}` moves active data as integers"));
-        return Some(d.help("shuffle the floats themselves"));
+        return Some(d.help("load, shuffle and store it as floating-point numbers"));
     }
     if k.has_lane_masks() {
         return None;
