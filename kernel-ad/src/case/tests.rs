@@ -98,7 +98,7 @@ fn mistakes_are_located() {
         ("[[arg]]\ntype='f32'\nlen=4\ninit={fill=1,npy='x'}\n", "takes only one of", 5),
         ("[[arg]]\ntype='f32'\nlen=4\ninit={npy='nowhere.npy'}\n", "nowhere.npy", 5),
         ("[[arg]]\nname='a'\ntype='f32'\nvalue=4\n[[arg]]\nname='a'\ntype='f32'\nvalue=4\n", "two args", 9),
-        ("[[global]]\ntype='f32'\nvalue=4\n", "is a buffer", 5),
+        ("[[global]]\ntype='f32'\nvalue=4\n", "is memory: give type and len, or fields", 5),
         ("[[arg]]\ntype='ptr'\n", "goes with targets", 5),
         ("[[arg]]\ntype='ptr'\ntargets=[{type='f32',value=1.0}]\n", "is a value", 5),
         ("[[arg]]\nnull=true\nlen=3\n", "null stands alone", 5),

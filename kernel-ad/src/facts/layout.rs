@@ -443,8 +443,11 @@ entry:
         let c = "  %z = ptradd ptr.global %x, i64 16\n  %c = load f64, ptr.global %z";
         assert_eq!(layout(&format!("{a}\n{c}")), Err(Unknown::Hole(4, 16)));
         // Anywhere at all: the period is one byte.
-        let d = "  %d = load i32, ptr.global %q";
+        let d = "  store i32 5, ptr.global %q";
         assert!(matches!(layout(&format!("{a}\n{d}")), Err(Unknown::Contradiction(_))));
+        // An integer that goes nowhere says nothing then.
+        let d = "  %d = load i32, ptr.global %q";
+        assert_eq!(layout(&format!("{a}\n{d}")), Err(Unknown::Hole(4, 24)));
         let e = "  %e = load ptr.global, ptr.global %p";
         let f = "  %z8 = ptradd ptr.global %x, i64 8\n  %f = load f64, ptr.global %z8";
         assert_eq!(layout(&format!("{e}\n{f}\n{c}")), Err(Unknown::Pointers));
