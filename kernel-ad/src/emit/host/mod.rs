@@ -7,6 +7,7 @@ mod graph;
 mod half;
 mod math;
 mod ops;
+mod printf;
 mod region;
 mod register;
 mod slots;

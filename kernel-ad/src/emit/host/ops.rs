@@ -438,20 +438,10 @@ impl Ops for HostOps<'_> {
         _result: Option<Type>,
     ) -> Result<Option<Operand>> {
         let (ctx, lin) = (Operand::new("ptr", "%kad.ctx"), Operand::new("i32", "%kad.lin"));
+        if let Some((ret, name, args)) = super::printf::import(callee, args, &ctx) {
+            return Ok(Some(self.import(cx, ret, name, &args)));
+        }
         match (callee, args) {
-            ("vprintf", [format, values]) => {
-                Ok(Some(self.import(cx, "i32", "kad_vprintf", &[ctx, format.clone(), values.clone()])))
-            }
-            ("__ockl_printf_begin", _) => Ok(Some(self.import(cx, "i64", "kad_printf_begin", &[ctx]))),
-            ("__ockl_printf_append_args", [_, count, words @ .., last]) if words.len() == 7 => {
-                let args: Vec<Operand> =
-                    [&ctx, last, count].into_iter().chain(words).map(Operand::clone).collect();
-                Ok(Some(self.import(cx, "i64", "kad_printf_words", &args)))
-            }
-            ("__ockl_printf_append_string_n", [_, text, bytes, last]) => {
-                let args = [ctx, last.clone(), text.clone(), bytes.clone()];
-                Ok(Some(self.import(cx, "i64", "kad_printf_text", &args)))
-            }
             ("__assertfail", [message, file, line, function, ..]) => {
                 let site = self.site(cx);
                 let args = [ctx, lin, site, message.clone(), file.clone(), line.clone(), function.clone()];
