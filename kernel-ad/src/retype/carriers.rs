@@ -24,7 +24,8 @@ pub(super) fn neutralise(
             Op::Load { ptr, .. } => {
                 let Some(r) = k.insts[i].result else { continue };
                 let Type::Float(format) = k.ty(r) else { continue };
-                if contradicts(ptr, format) && !is_number(k, &users, r) || taken_apart(k, &users, r) {
+                // Functions look at the high word of a double as at a float, too; but those compute with the double.
+                if !is_number(k, &users, r) && (contradicts(ptr, format) || taken_apart(k, &users, r)) {
                     carriers.insert(i);
                 }
             }
